@@ -1,0 +1,1 @@
+"""Fenxiao: a WeChat social-commerce distribution system."""
