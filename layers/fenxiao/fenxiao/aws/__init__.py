@@ -1,0 +1,1 @@
+"""AWS as the features use it: tables, streams, secrets and state machines."""

@@ -1,0 +1,91 @@
+"""Consuming DynamoDB streams: a passing fault is raised (the batch comes again), a poison record is parked.
+
+Everything arrives at least once. A record that can never succeed must not block those behind it, so it goes to the
+consumer's own dead-letter queue with the reason; an alarm watches the queue and `make redrive` sends it again.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fenxiao.aws.clients import client
+from fenxiao.aws.dynamodb import RawItem
+from fenxiao.config import env
+from fenxiao.errors import BusyError
+from fenxiao.observability import logger
+
+_PASSING_CODES: Final = frozenset(
+    {
+        "InternalServerError",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "ServiceUnavailable",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+_REASON_LIMIT: Final = 500
+
+
+class PassingError(Exception):
+    """A fault of an outside system that is expected to pass: the record is delivered again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of an item: what it was and what it is, in DynamoDB's JSON; `None` before birth and after removal."""
+
+    old: RawItem | None
+    new: RawItem | None
+    record: Mapping[str, Any]
+    """The stream record as it came, for the dead-letter queue."""
+
+
+def changes(event: Mapping[str, Any]) -> list[Change]:
+    """Return the changes that a stream event carries, in order."""
+    return [
+        Change(record["dynamodb"].get("OldImage"), record["dynamodb"].get("NewImage"), record)
+        for record in event["Records"]
+    ]
+
+
+def consume(items: Iterable[Change], handle: Callable[[Change], None]) -> None:
+    """Handle each change in order; park those that can never succeed.
+
+    Raises:
+        Exception: a passing fault; the whole batch is to be delivered again.
+    """
+    for change in items:
+        try:
+            handle(change)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            park(change, error)
+
+
+def is_passing(error: Exception) -> bool:
+    """Tell whether the same record may succeed later: contention, throttling, a network fault or a server's 5xx."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 or error.response["Error"]["Code"] in _PASSING_CODES  # noqa: PLR2004 - HTTP's server errors
+    cause = getattr(error, "cause", None)  # pynamodb wraps botocore's errors
+    if isinstance(cause, Exception):
+        return is_passing(cause)
+    return isinstance(error, BusyError | PassingError | BotoCoreError | ConnectionError | TimeoutError)
+
+
+def park(change: Change, error: Exception) -> None:
+    """Put a record that can never succeed into this consumer's dead-letter queue, with the reason."""
+    reason = f"{type(error).__name__}: {error}"[:_REASON_LIMIT]
+    logger.error("record parked", exc_info=error)
+    client("sqs").send_message(
+        QueueUrl=env("PARKED_QUEUE_URL"),
+        MessageBody=json.dumps(
+            {"function": env("AWS_LAMBDA_FUNCTION_NAME"), "reason": reason, "record": change.record}
+        ),
+    )
