@@ -1,0 +1,1 @@
+"""HTTP as the functions use it: routes, problems, pages and cursors."""
