@@ -1,0 +1,1 @@
+"""Orders from placement to receipt, with their payments and refunds."""

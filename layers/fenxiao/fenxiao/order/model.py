@@ -1,0 +1,149 @@
+"""What an order is: lines, the chain at placement, and what the payment's instant froze (M10)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from fenxiao.relation.model import Standing
+
+FREIGHT_CATEGORY = "freight"
+"""Freight is a line of this category, which no rule set can give a rate (M12)."""
+
+
+class OrderStatus(StrEnum):
+    """Where an order stands. Refunds are kept beside it, per line."""
+
+    PLACED = "placed"
+    PAID = "paid"
+    SHIPPED = "shipped"
+    RECEIVED = "received"
+    SETTLED = "settled"
+    CLOSED = "closed"
+
+
+class RefundStatus(StrEnum):
+    """Where a refund stands; only `SUCCEEDED`, as WeChat reports it, touches the ledger (M2)."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLine:
+    """One line; `paid_fen` is price × quantity less its share of discounts, the base of M12 before refunds."""
+
+    product_id: str
+    sku_id: str
+    title: str
+    category: str
+    is_virtual: bool
+    quantity: int
+    unit_price_fen: int
+    paid_fen: int
+    refunded_fen: int = 0
+    """What WeChat reported as refunded."""
+    refund_pending_fen: int = 0
+    """What refunds that have not ended yet would take."""
+
+    @property
+    def left_fen(self) -> int:
+        """Return what was paid and not refunded: the base of the commission on what is left."""
+        return self.paid_fen - self.refunded_fen
+
+    @property
+    def refundable_fen(self) -> int:
+        """Return what a further refund may take."""
+        return self.paid_fen - self.refunded_fen - self.refund_pending_fen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upline:
+    """One level of the chain at placement; `counts` is false from the first expired hop upwards (M11, M21)."""
+
+    member_id: str
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenStanding:
+    """The standing of the buyer or an upline at the payment's instant."""
+
+    member_id: str
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """What WeChat said of the payment, and what its instant froze."""
+
+    transaction_id: str
+    paid_at: datetime
+    """WeChat's `success_time`."""
+    first_order: bool
+    standings: tuple[FrozenStanding, ...]
+    """Buyer first, then the uplines in order."""
+    earns: bool
+    """False for a payment that came after the order was closed: it is refunded in full and earns nothing (M20)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where to send the goods."""
+
+    recipient: str
+    phone: str
+    region: str
+    street: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipment:
+    """How the goods went out; `carrier` is WeChat's code of the express company."""
+
+    carrier: str
+    tracking_number: str
+    shipped_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An order with everything that its commission depends on."""
+
+    order_id: str
+    member_id: str
+    openid: str
+    status: OrderStatus
+    lines: tuple[OrderLine, ...]
+    total_fen: int
+    chain: tuple[Upline, ...]
+    placed_at: datetime
+    max_levels: int
+    """`config.max_levels()` at placement: frozen, so that lowering it later never changes what an order earned."""
+    first_order_only: bool = False
+    """The binding mode at placement was 'until first order': the chain counts only if this is the first paid order."""
+    payment: Payment | None = None
+    shipment: Shipment | None = None
+    received_at: datetime | None = None
+    wechat_settled_at: datetime | None = None
+    settled_at: datetime | None = None
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """A whole or partial refund: `line_fens[i]` is what it takes from line i, fixed when it was created (M15)."""
+
+    refund_id: str
+    order_id: str
+    line_fens: tuple[int, ...]
+    reason: str
+    status: RefundStatus
+    requested_at: datetime
+    ended_at: datetime | None = None
+    """WeChat's time of success."""
+
+    @property
+    def amount_fen(self) -> int:
+        """Return the sum over the lines."""
+        return sum(self.line_fens)

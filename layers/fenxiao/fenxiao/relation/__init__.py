@@ -1,0 +1,1 @@
+"""Promoters, invitations and the relation chain."""

@@ -1,0 +1,110 @@
+"""Members and their place in the relation chain."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class BindingMode(StrEnum):
+    """How long a binding earns for the upline; a deployment chooses one (requirement `relation`)."""
+
+    PERMANENT = "permanent"
+    DAYS = "days"
+    FIRST_ORDER = "first_order"
+
+
+class Standing(StrEnum):
+    """Whether a member may earn."""
+
+    SHOPPER = "shopper"
+    PROMOTER = "promoter"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingChange:
+    """From `since` on the member has this standing, until the next change."""
+
+    since: datetime
+    standing: Standing
+    by: str | None = None
+    """The staff member who decided it; nobody when it came of the member's own request."""
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One step up a chain: the upline, and until when the binding below it is valid (`None`: without end)."""
+
+    member_id: str
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A person who signed in once.
+
+    `line` is the stored chain of ancestors, nearest first, cut at three; `line[0]` is this member's own binding and
+    the only entry that this member's record decides, the others are copies that a job keeps true (M21).
+    """
+
+    member_id: str
+    openid: str
+    joined_at: datetime
+    nickname: str = ""
+    line: tuple[Hop, ...] = ()
+    line_version: int = 0
+    """Grows with every change of `line`, so that a writer can require the line to be as it read it."""
+    bound_at: datetime | None = None
+    has_downline: bool = False
+    standings: tuple[StandingChange, ...] = ()
+    first_paid_order_id: str | None = None
+    """The claim of M18, taken in the transaction that marks the first order paid, never given back."""
+    first_paid_at: datetime | None = None
+
+    def standing_at(self, moment: datetime) -> Standing:
+        """Return the standing at a moment (M10: that of the payment's instant, however late it is processed)."""
+        passed = [change for change in self.standings if change.since <= moment]
+        return passed[-1].standing if passed else Standing.SHOPPER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invite:
+    """A code that binds whoever uses it to its owner."""
+
+    code: str
+    owner_id: str
+    created_at: datetime
+    expires_at: datetime | None
+    max_uses: int | None
+    uses: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """A binding as it was decided, with everything that must still be so when it is written (M21)."""
+
+    member: Member
+    upline: Member
+    invite: Invite
+    line: tuple[Hop, ...]
+    at: datetime
+    epoch: int | None
+    """The rebinding epoch, read before the ancestors were walked; `None` for a member without a downline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """A member is in an ancestor's team, at a level; `position` sorts the team by joining time."""
+
+    ancestor_id: str
+    level: int
+    position: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenEdges:
+    """The edges that exist for a member, and the version of that record."""
+
+    edges: frozenset[Edge] = frozenset()
+    version: int = 0
