@@ -1,0 +1,1 @@
+"""The ledger: double-entry journals that are never changed, and the wallets that they move."""

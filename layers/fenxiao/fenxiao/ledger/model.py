@@ -1,0 +1,133 @@
+"""The words of the ledger.
+
+A journal is one immutable item holding all its postings, which sum to zero. Amounts are credit-positive: a promoter's
+`held`, `available` and `reserved` are credits, a `debt` that the promoter owes is posted as a debit (M4).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class TaxClass(StrEnum):
+    """Kind of income; a wallet is kept for each, since a withdrawal draws one (M9)."""
+
+    COMMISSION = "commission"
+
+
+class Bucket(StrEnum):
+    """The accounts of a promoter's wallet."""
+
+    HELD = "held"
+    AVAILABLE = "available"
+    RESERVED = "reserved"
+    DEBT = "debt"
+
+
+class Platform(StrEnum):
+    """The merchant's side. Nobody updates these in a transaction: they are folded from the journals (M8)."""
+
+    COMMISSION_EXPENSE = "commission_expense"
+    TAX_PAYABLE = "tax_payable"
+    FEE_INCOME = "fee_income"
+    PAID_OUT = "paid_out"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WalletKey:
+    """Whose wallet, for which kind of income."""
+
+    member_id: str
+    tax_class: TaxClass = TaxClass.COMMISSION
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """Balances in fen, all at least zero; `available` or `debt` is zero (M4)."""
+
+    held_fen: int = 0
+    available_fen: int = 0
+    reserved_fen: int = 0
+    debt_fen: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """What an entry does to one wallet.
+
+    A positive `free_fen` repays debt first and then becomes available; a negative one takes from what is available,
+    and beyond that, if the entry may owe, makes a debt (M4, M5).
+    """
+
+    wallet: WalletKey
+    held_fen: int = 0
+    free_fen: int = 0
+    reserved_fen: int = 0
+
+    @property
+    def sum_fen(self) -> int:
+        """Return the sum of the postings that it will become."""
+        return self.held_fen + self.free_fen + self.reserved_fen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A journal to post: the n-th of its cause's collection (M1).
+
+    `cause` holds ids, amounts and snapshot versions only, never balances or times of processing: its hash tells a
+    replay from a contradiction (M3). `sale_fen` is what the entry says of net sales: plus what was paid, minus what was
+    refunded; it posts nothing.
+
+    Raises:
+        ValueError: movements and platform postings do not sum to zero, or a wallet appears twice.
+    """
+
+    collection: str
+    number: int
+    event: str
+    cause: Mapping[str, str | int]
+    at: datetime
+    movements: tuple[Movement, ...]
+    platform: Mapping[Platform, int] = field(default_factory=dict)
+    may_owe: bool = False
+    sale_fen: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what every journal must hold."""
+        if sum(move.sum_fen for move in self.movements) + sum(self.platform.values()):
+            raise ValueError(f"the entry {self.collection} {self.event} does not sum to zero")
+        if len({move.wallet for move in self.movements}) != len(self.movements):
+            raise ValueError(f"the entry {self.collection} {self.event} moves a wallet twice")
+
+    @property
+    def hash(self) -> str:
+        """Return the hash of the canonical cause (M3)."""
+        canonical = json.dumps([self.event, dict(self.cause)], sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One line of a journal: an account and what it was credited with."""
+
+    member_id: str
+    """Empty for the platform's accounts."""
+    tax_class: str
+    account: str
+    amount_fen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """A posted entry; never changed, never removed."""
+
+    collection: str
+    number: int
+    event: str
+    hash: str
+    at: datetime
+    postings: tuple[Posting, ...]
+    sale_fen: int = 0

@@ -1,0 +1,153 @@
+"""Posting: journals, wallets and whatever belongs to them, in one transaction (M1, M3, M6, M7)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from fenxiao.aws.dynamodb import MAX_TRANSACTION_ACTIONS, Transaction, TransactionCancelledError, back_off
+from fenxiao.errors import BusyError
+from fenxiao.ledger.apply import apply, is_blind
+from fenxiao.ledger.errors import ContradictionError, InsufficientBalanceError
+from fenxiao.ledger.model import Entry, Journal
+from fenxiao.ledger.store import LedgerStore, put_journal, stands_already, update_wallet
+
+type Extra = Callable[[Transaction], None]
+"""Adds the caller's own actions to the posting's transaction."""
+
+_MAX_ATTEMPTS: Final = 8
+_HALVE_AFTER: Final = 3
+"""So many lost races in a row mean that a batch shares a wallet with another writer: smaller steps get through (M7)."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of each entry."""
+
+    posted: list[Journal] = field(default_factory=list)
+    replayed: list[Entry] = field(default_factory=list)
+    """Stood there already, for the same cause."""
+    moved: list[Entry] = field(default_factory=list)
+    """Another event took the number first: read the collection again and plan anew."""
+    contradicted: list[Entry] = field(default_factory=list)
+    """The same event stands there with another cause: a case for a person (M3)."""
+
+
+def post(store: LedgerStore, entry: Entry, extra: Extra | None = None) -> bool:
+    """Post one entry together with the caller's own actions; tell whether it was posted now (false: a replay).
+
+    Raises:
+        InsufficientBalanceError: less is available than the entry takes; nothing was written.
+        ContradictionError: the number is taken by another event or another cause; nothing was written.
+        TransactionCancelledError: a condition of the caller's actions failed; nothing was written. Its reasons are
+            counted from the caller's first action.
+        BusyError: the contention did not cease; nothing was written.
+    """
+    outcome = Outcome()
+    try:
+        _post_step(store, [entry], outcome, extra)
+    except InsufficientBalanceError:
+        # The balance may be short because this very entry was posted by a request that ran beside this one.
+        if not _stands(store, entry):
+            raise
+        return False
+    if outcome.moved or outcome.contradicted:
+        raise ContradictionError(f"{entry.collection} {entry.number}")
+    return bool(outcome.posted)
+
+
+def _stands(store: LedgerStore, entry: Entry) -> bool:
+    return any(
+        (journal.number, journal.event, journal.hash) == (entry.number, entry.event, entry.hash)
+        for journal in store.collection(entry.collection)
+    )
+
+
+def post_batch(store: LedgerStore, entries: Sequence[Entry]) -> Outcome:
+    """Post many entries, folded into as few transactions as their wallets allow.
+
+    Raises:
+        BusyError: the contention did not cease; what is in earlier transactions stands, the rest can be posted again.
+    """
+    outcome = Outcome()
+    for chunk in _chunks(entries):
+        _post_step(store, chunk, outcome, None)
+    return outcome
+
+
+def _chunks(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    """Cut the batch so that journals and distinct wallets fit into one transaction."""
+    chunk: list[Entry] = []
+    wallets: set[object] = set()
+    for entry in entries:
+        touched = {move.wallet for move in entry.movements}
+        if chunk and len(chunk) + 1 + len(wallets | touched) > MAX_TRANSACTION_ACTIONS:
+            yield chunk
+            chunk, wallets = [], set()
+        chunk.append(entry)
+        wallets |= touched
+    if chunk:
+        yield chunk
+
+
+def _post_step(store: LedgerStore, entries: list[Entry], outcome: Outcome, extra: Extra | None) -> None:
+    pending = list(entries)
+    for attempt in range(_MAX_ATTEMPTS):
+        if not pending:
+            return
+        if attempt == _HALVE_AFTER and len(pending) > 1:
+            middle = len(pending) // 2
+            _post_step(store, pending[:middle], outcome, None)
+            _post_step(store, pending[middle:], outcome, None)
+            return
+        journals, transaction = _build(store, pending)
+        own_actions = len(transaction)
+        if extra:
+            extra(transaction)
+        try:
+            transaction.commit()
+        except TransactionCancelledError as cancelled:
+            pending = _sort_out(cancelled, pending, journals, outcome)
+            if any(cancelled.reasons[own_actions:]) and pending:
+                raise TransactionCancelledError(cancelled.reasons[own_actions:]) from cancelled
+            back_off(attempt)
+        else:
+            outcome.posted += journals
+            return
+    if pending:
+        raise BusyError
+
+
+def _build(store: LedgerStore, entries: Sequence[Entry]) -> tuple[list[Journal], Transaction]:
+    """Return the journals and the transaction that puts them and moves their wallets, one action per wallet."""
+    keys = {move.wallet for entry in entries for move in entry.movements}
+    journals, changes = apply(entries, None if is_blind(entries) else store.wallets(keys))
+    transaction = Transaction()
+    for journal in journals:
+        put_journal(transaction, journal)
+    for key in sorted(changes):
+        update_wallet(transaction, key, changes[key])
+    return journals, transaction
+
+
+def _sort_out(
+    cancelled: TransactionCancelledError, pending: Sequence[Entry], journals: Sequence[Journal], outcome: Outcome
+) -> list[Entry]:
+    """Drop the entries whose place is taken, into the list that says why; return those to try again.
+
+    What follows a lost place in the same collection was planned on top of it, so it is lost with it.
+    """
+    again = []
+    lost: set[str] = set()
+    for entry, journal, reason in zip(pending, journals, cancelled.reasons, strict=False):
+        taken = reason is not None and reason.code == "ConditionalCheckFailed"
+        stands = stands_already(reason.item, journal) if reason and taken else None
+        if entry.collection in lost:
+            outcome.moved.append(entry)
+        elif not taken:
+            again.append(entry)
+        elif stands:
+            outcome.replayed.append(entry)
+        else:
+            lost.add(entry.collection)
+            (outcome.moved if stands is None else outcome.contradicted).append(entry)
+    return again

@@ -1,0 +1,172 @@
+"""Journals and wallets in DynamoDB (`LEDGER_TABLE`).
+
+`<collection>` / `j#000042` is a journal, `wallet#<member>` / `<tax class>` a wallet. No index on this table: one paid
+order costs its journal and one update per wallet, nothing else.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from pynamodb.attributes import UnicodeAttribute
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from fenxiao.aws.dynamodb import IntegerAttribute, Item, JsonAttribute, MomentAttribute, RawItem, Transaction
+from fenxiao.config import table_name
+from fenxiao.ledger.apply import WalletChange
+from fenxiao.ledger.model import Journal, Posting, TaxClass, Wallet, WalletKey
+
+_JOURNAL_PREFIX: Final = "j#"
+MAX_JOURNALS: Final = 1000
+"""Journals of one cause: an earning, a settlement and its refunds. Far above what an order can have."""
+
+
+class JournalItem(Item):
+    """A journal; put once, never changed."""
+
+    class Meta:
+        """Table."""
+
+        table_name = table_name("LEDGER_TABLE")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    event = UnicodeAttribute()
+    cause_hash = UnicodeAttribute()
+    at = MomentAttribute()
+    postings: JsonAttribute[tuple[Posting, ...]] = JsonAttribute(tuple[Posting, ...])
+    sale_fen = IntegerAttribute()
+
+
+class WalletItem(Item):
+    """Balances of one member and tax class; created with explicit zeros."""
+
+    class Meta:
+        """Table."""
+
+        table_name = table_name("LEDGER_TABLE")
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+    held_fen = IntegerAttribute()
+    available_fen = IntegerAttribute()
+    reserved_fen = IntegerAttribute()
+    debt_fen = IntegerAttribute()
+
+
+class LedgerStore:
+    """Reads of the ledger; its only writes go through `ledger.post`."""
+
+    def wallet(self, key: WalletKey) -> Wallet:
+        """Return the wallet, read consistently; all zeros when nothing was ever posted to it."""
+        try:
+            item = WalletItem.get(_wallet_pk(key), key.tax_class, consistent_read=True)
+        except WalletItem.DoesNotExist:
+            return Wallet()
+        return Wallet(item.held_fen, item.available_fen, item.reserved_fen, item.debt_fen)
+
+    def wallets(self, keys: Iterable[WalletKey]) -> dict[WalletKey, Wallet]:
+        """Return several wallets, read consistently in one round trip per hundred."""
+        wanted = {(_wallet_pk(key), str(key.tax_class)): key for key in keys}
+        found = dict.fromkeys(wanted.values(), Wallet())
+        for item in WalletItem.batch_get(list(wanted), consistent_read=True):
+            wallet = Wallet(item.held_fen, item.available_fen, item.reserved_fen, item.debt_fen)
+            found[wanted[item.pk, item.sk]] = wallet
+        return found
+
+    def collection(self, name: str) -> list[Journal]:
+        """Return all journals of a cause in order, read consistently (M1)."""
+        items = JournalItem.query(
+            name, JournalItem.sk.startswith(_JOURNAL_PREFIX), consistent_read=True, limit=MAX_JOURNALS
+        )
+        return [_journal(item) for item in items]
+
+
+def journal_from_image(image: RawItem) -> Journal | None:
+    """Return the journal of a stream image, `None` for a wallet's."""
+    if not image["sk"]["S"].startswith(_JOURNAL_PREFIX):
+        return None
+    return _journal(JournalItem.from_raw_data(image))
+
+
+def put_journal(transaction: Transaction, journal: Journal) -> int:
+    """Add the putting of a journal under the condition that its place is free: guard and lock at once (M1)."""
+    item = JournalItem(
+        pk=journal.collection,
+        sk=f"{_JOURNAL_PREFIX}{journal.number:06d}",
+        event=journal.event,
+        cause_hash=journal.hash,
+        at=journal.at,
+        postings=journal.postings,
+        sale_fen=journal.sale_fen,
+    )
+    return transaction.put(item, JournalItem.pk.does_not_exist())
+
+
+def update_wallet(transaction: Transaction, key: WalletKey, change: WalletChange) -> int:
+    """Add the one update of a wallet, under the conditions of M6."""
+    if change.before is None:
+        actions: list[Action] = [
+            WalletItem.available_fen.set(WalletItem.available_fen | 0),
+            WalletItem.reserved_fen.set(WalletItem.reserved_fen | 0),
+            WalletItem.debt_fen.set(WalletItem.debt_fen | 0),
+            WalletItem.held_fen.add(change.held_fen),
+        ]
+        condition = None
+    else:
+        actions = [
+            WalletItem.available_fen.set(change.after.available_fen),
+            WalletItem.debt_fen.set(change.after.debt_fen),
+            WalletItem.held_fen.add(change.held_fen),
+            WalletItem.reserved_fen.add(change.reserved_fen),
+        ]
+        condition = _as_read(change, change.before)
+    return transaction.update(WalletItem, _wallet_pk(key), key.tax_class, actions, condition)
+
+
+def _as_read(change: WalletChange, before: Wallet) -> Condition:
+    condition: Condition = (
+        (WalletItem.available_fen == before.available_fen)
+        & (WalletItem.debt_fen == before.debt_fen)
+        & (WalletItem.held_fen >= change.needed_held_fen)
+        & (WalletItem.reserved_fen >= change.needed_reserved_fen)
+    )
+    if before == Wallet():
+        condition = WalletItem.pk.does_not_exist() | condition
+    return condition
+
+
+def stands_already(raw: RawItem | None, journal: Journal) -> bool | None:
+    """Compare what stands at a journal's place: `True` a replay, `False` the same event with another cause.
+
+    `None` means that another event took the number: the collection moved on and the caller must look again.
+    """
+    if raw is None or raw["event"]["S"] != journal.event:
+        return None
+    return bool(raw["cause_hash"]["S"] == journal.hash)
+
+
+def _wallet_pk(key: WalletKey) -> str:
+    return f"wallet#{key.member_id}"
+
+
+def wallet_key(item_pk: str, item_sk: str) -> WalletKey:
+    """Return the key that a wallet item's own keys mean."""
+    return WalletKey(item_pk.removeprefix("wallet#"), TaxClass(item_sk))
+
+
+def _journal(item: JournalItem) -> Journal:
+    return Journal(
+        collection=item.pk,
+        number=int(item.sk.removeprefix(_JOURNAL_PREFIX)),
+        event=item.event,
+        hash=item.cause_hash,
+        at=item.at,
+        postings=_postings(item),
+        sale_fen=item.sale_fen,
+    )
+
+
+def _postings(item: JournalItem) -> tuple[Posting, ...]:
+    postings: Sequence[Posting] = item.postings
+    return tuple(postings)
