@@ -1,0 +1,1 @@
+"""Commissions: versioned rules, the split of an order, and the journals that follow it through its life."""

@@ -1,0 +1,112 @@
+"""The settlement run: what is due settles when the hold has passed and WeChat has released the money (M17)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from fenxiao.clock import Clock
+from fenxiao.commission.follow import follow, settle, version_of
+from fenxiao.commission.plan import Settlement, collection_of
+from fenxiao.commission.store import RuleStore
+from fenxiao.ledger.model import Bucket
+from fenxiao.ledger.store import LedgerStore
+from fenxiao.observability import count, logger
+from fenxiao.order.model import Order
+from fenxiao.order.ports import ShippingPort
+from fenxiao.order.store import DueOrder, OrderStore
+from fenxiao.relation.model import Standing
+from fenxiao.relation.store import MemberStore
+
+_PAGE: Final = 100
+"""Orders taken from each shard and run; what is left is taken by the next run."""
+_ASK_AGAIN: Final = timedelta(hours=1)
+_LOOK_AGAIN: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Settler:
+    """What the settlement run works with."""
+
+    orders: OrderStore
+    ledger: LedgerStore
+    rules: RuleStore
+    members: MemberStore
+    shipping: ShippingPort
+    clock: Clock
+
+    def run(self) -> int:
+        """Do everything that is due; return how many orders could not be done because of a fault.
+
+        A fault of one order is logged and counted; the order stays due and does not hold up the others.
+        """
+        now = self.clock.now()
+        work: dict[str, Callable[[DueOrder, datetime], None]] = {
+            "earn": self._check_posted,
+            "clawback": self._check_posted,
+            "settle": self._settle,
+        }
+        faults = 0
+        for kind, do in work.items():
+            for due in self.orders.due(kind, now, _PAGE):
+                try:
+                    do(due, now)
+                except Exception:  # noqa: BLE001 - one order's fault must not hold up the others
+                    faults += 1
+                    count("SettlementFault", work=kind)
+                    logger.exception("due order failed", extra={"order_id": due.order_id, "work": kind})
+        return faults
+
+    def _check_posted(self, due: DueOrder, _now: datetime) -> None:
+        """Post an earning or clawback that the stream's consumer missed (M29)."""
+        follow(due.order_id, self.orders, self.ledger, self.rules)
+        self.orders.set_due(due, None, None)
+
+    def _settle(self, due: DueOrder, now: datetime) -> None:
+        order = self.orders.order(due.order_id)
+        settle_at = self._settle_at(order)
+        if settle_at is None or settle_at > now:
+            self.orders.set_due(due, "settle", settle_at or now + _ASK_AGAIN)
+            return
+        withheld = self._suspended(order)
+        done = settle(order.order_id, Settlement(now, withheld), self.orders, self.ledger, self.rules)
+        if not done:
+            self.orders.set_due(due, "settle", now + _ASK_AGAIN)
+            return
+        self.orders.mark_settled(order.order_id, now)
+        if self._withholds(order.order_id):
+            self.orders.set_due(due, "settle", now + _LOOK_AGAIN)
+        else:
+            self.orders.set_due(due, None, None)
+
+    def _settle_at(self, order: Order) -> datetime | None:
+        """Return when the order settles, `None` while WeChat has not said when it released the money.
+
+        A settlement event that did not come is asked for, once the hold has passed.
+        """
+        rules = version_of(order, self.rules)
+        if order.received_at is None or order.payment is None:
+            return None
+        hold_ends = order.received_at + timedelta(days=rules.hold_days if rules else 0)
+        if order.wechat_settled_at is not None:
+            return max(hold_ends, order.wechat_settled_at)
+        if hold_ends > self.clock.now():
+            return hold_ends
+        shipped = self.shipping.status(order.order_id)
+        if shipped is None or shipped.settled_at is None:
+            return None
+        self.orders.record_wechat_settlement(order.order_id, shipped.settled_at)
+        return max(hold_ends, shipped.settled_at)
+
+    def _suspended(self, order: Order) -> frozenset[str]:
+        now = self.clock.now()
+        ids = [order.member_id, *(upline.member_id for upline in order.chain)]
+        members = self.members.get_many(ids)
+        return frozenset(one.member_id for one in members.values() if one.standing_at(now) is Standing.SUSPENDED)
+
+    def _withholds(self, order_id: str) -> bool:
+        """Tell whether the settled order still holds something for a suspended member."""
+        held = 0
+        for journal in self.ledger.collection(collection_of(order_id)):
+            held += sum(posting.amount_fen for posting in journal.postings if posting.account == Bucket.HELD)
+        return held > 0

@@ -1,0 +1,61 @@
+"""The order stream's consumer: which changes matter to the ledger."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fenxiao.aws.streams import Change, changes, consume, park
+from fenxiao.commission.follow import earnings, follow
+from fenxiao.commission.store import RuleStore
+from fenxiao.ledger.errors import ContradictionError
+from fenxiao.ledger.post import post_batch
+from fenxiao.ledger.store import LedgerStore
+from fenxiao.observability import count
+from fenxiao.order.model import Order, RefundStatus
+from fenxiao.order.store import OrderStore, order_from_image, refund_from_image
+
+
+def follow_changes(event: Mapping[str, Any], orders: OrderStore, ledger: LedgerStore, rules: RuleStore) -> None:
+    """Post the earnings of all newly paid orders in one batch, then what each ended refund takes back.
+
+    Raises:
+        Exception: a passing fault; the batch is to be delivered again, and what was posted is recognised.
+    """
+    all_changes = changes(event)
+    paid: dict[str, tuple[Order, Change]] = {}
+
+    def note_paid(change: Change) -> None:
+        order = newly_paid(change)
+        if order:
+            paid[order.order_id] = (order, change)
+
+    consume(all_changes, note_paid)
+    outcome = post_batch(ledger, earnings([order for order, _ in paid.values()], rules))
+    for entry in outcome.contradicted:
+        count("JournalContradiction")
+        change = paid[entry.collection.partition("#")[2]][1]
+        park(change, ContradictionError(f"{entry.collection} {entry.event}"))
+
+    def claw_back(change: Change) -> None:
+        order_id = newly_refunded(change)
+        if order_id:
+            follow(order_id, orders, ledger, rules)
+
+    consume(all_changes, claw_back)
+
+
+def newly_paid(change: Change) -> Order | None:
+    """Return the order if this change is its payment."""
+    new = order_from_image(change.new) if change.new else None
+    old = order_from_image(change.old) if change.old else None
+    if new is None or new.payment is None or (old is not None and old.payment is not None):
+        return None
+    return new
+
+
+def newly_refunded(change: Change) -> str | None:
+    """Return the order's id if this change is WeChat's success of one of its refunds."""
+    new = refund_from_image(change.new) if change.new else None
+    old = refund_from_image(change.old) if change.old else None
+    if new is None or new.status is not RefundStatus.SUCCEEDED or (old is not None and old.status is new.status):
+        return None
+    return new.order_id

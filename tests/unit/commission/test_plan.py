@@ -1,0 +1,90 @@
+from datetime import timedelta
+
+from fenxiao.commission.plan import Settlement, plan
+from fenxiao.commission.rules import SelfPurchase
+from fenxiao.commission.split import split
+from fenxiao.ledger.model import Wallet
+from fenxiao.order.model import RefundStatus
+from fenxiao.relation.model import Standing
+from tests.support.world import NOW, Books, line, paid_order, refund, rule_set
+
+
+def test_product_rates_go_before_category_rates_before_base_rates() -> None:
+    lines = [line(10_000, "tea", "P1"), line(10_000, "ware", "P2"), line(10_000, "ware", "P3")]
+    rules = rule_set(base_bps=(1000,), category_bps={"ware": (500,)}, product_bps={"P3": (200,)})
+    order = paid_order(lines=lines)
+    assert [split(order, left, rules) for left in ([10_000, 0, 0], [0, 10_000, 0], [0, 0, 10_000])] == [
+        {"C": 1000},
+        {"C": 500},
+        {"C": 200},
+    ]
+
+
+def test_freight_and_virtual_goods_earn_nothing() -> None:
+    order = paid_order(lines=[line(10_000, "freight"), line(10_000, is_virtual=True)])
+    assert split(order, [10_000, 10_000], rule_set()) == {}
+
+
+def test_nobody_moves_up_into_the_place_of_an_ineligible_level() -> None:
+    order = paid_order(10_000, standings={"C": Standing.SUSPENDED, "B": Standing.SHOPPER})
+    assert split(order, [10_000], rule_set()) == {"A": 200}
+
+
+def test_until_first_order_pays_for_the_first_paid_order_only() -> None:
+    assert split(paid_order(10_000, first_order_only=True, first_order=False), [10_000], rule_set()) == {}
+    assert split(paid_order(10_000, first_order_only=True), [10_000], rule_set()) == {"C": 1000, "B": 500, "A": 200}
+
+
+def test_self_purchase_makes_a_buying_promoter_level_one_and_never_a_fourth_beneficiary() -> None:
+    rules = rule_set(self_purchase=SelfPurchase.LEVEL_1)
+    order = paid_order(10_000, buyer_standing=Standing.PROMOTER)
+    assert split(order, [10_000], rules) == {"D": 1000, "C": 500, "B": 200}
+    assert split(paid_order(10_000), [10_000], rules) == {"C": 1000, "B": 500, "A": 200}
+
+
+def test_shares_above_the_cap_shrink_in_proportion() -> None:
+    rules = rule_set(base_bps=(3000, 2000, 1000), cap_bps=3000)
+    assert split(paid_order(10_000), [10_000], rules) == {"C": 1500, "B": 1000, "A": 500}
+
+
+def test_an_order_before_the_first_rules_leaves_a_journal_without_postings() -> None:
+    (entry,) = plan(paid_order(10_000), [], [], None)
+    assert (entry.event, entry.movements, entry.sale_fen) == ("earn", (), 10_000)
+
+
+def test_a_payment_after_the_close_earns_nothing() -> None:
+    order = paid_order(10_000)
+    assert order.payment is not None
+    late = type(order.payment)(
+        transaction_id="x", paid_at=NOW, first_order=False, standings=order.payment.standings, earns=False
+    )
+    assert plan(type(order)(**{**_fields(order), "payment": late}), [], [], rule_set()) == []
+
+
+def _fields(order: object) -> dict[str, object]:
+    return {name: getattr(order, name) for name in type(order).__slots__}  # type: ignore[attr-defined]
+
+
+def test_only_a_refund_that_wechat_reported_as_successful_posts() -> None:
+    books, order = Books(), paid_order(10_000)
+    books.follow(order, [refund(order, 5_000, status=RefundStatus.PENDING)], rule_set())
+    assert books.wallet("C").held_fen == 1000
+
+
+def test_nothing_settles_while_a_refund_is_pending() -> None:
+    books, order = Books(), paid_order(10_000)
+    pending = refund(order, 5_000, status=RefundStatus.PENDING)
+    books.follow(order, [pending], rule_set(), Settlement(NOW))
+    assert books.wallet("C") == Wallet(held_fen=1000)
+
+
+def test_a_suspended_beneficiary_is_withheld_and_released_later_less_what_was_refunded() -> None:
+    books, order, rules = Books(), paid_order(10_000), rule_set()
+    books.follow(order, [], rules, Settlement(NOW, frozenset({"C"})))
+    assert (books.wallet("C"), books.wallet("B")) == (Wallet(held_fen=1000), Wallet(available_fen=500))
+    taken = [refund(order, 5_000)]
+    books.follow(order, taken, rules, Settlement(NOW, frozenset({"C"})))
+    assert (books.wallet("C"), books.wallet("B")) == (Wallet(held_fen=500), Wallet(available_fen=250))
+    books.follow(order, taken, rules, Settlement(NOW + timedelta(days=1)))
+    assert (books.wallet("C"), books.wallet("B")) == (Wallet(available_fen=500), Wallet(available_fen=250))
+    assert books.follow(order, taken, rules, Settlement(NOW + timedelta(days=2))) == []
