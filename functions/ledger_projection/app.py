@@ -1,0 +1,23 @@
+"""Ledger stream → statement lines and daily totals."""
+
+from typing import Any
+
+from fenxiao import wiring
+from fenxiao.aws.streams import Change, changes, consume
+from fenxiao.ledger.model import Journal
+from fenxiao.ledger.store import journal_from_image
+from fenxiao.observability import logger
+
+
+@logger.inject_lambda_context(clear_state=True)
+def lambda_handler(event: dict[str, Any], _context: object) -> None:
+    """Project the batch's journals together; raises on a passing fault, so that the batch comes again."""
+    journals: list[Journal] = []
+
+    def note(change: Change) -> None:
+        journal = journal_from_image(change.new) if change.new and not change.old else None
+        if journal:
+            journals.append(journal)
+
+    consume(changes(event), note)
+    wiring.statements().project(journals)

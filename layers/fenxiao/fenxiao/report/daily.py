@@ -1,0 +1,60 @@
+"""The daily report: what the books say of one day in Shanghai. Pure: figures in, report out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+from fenxiao.ledger.model import Bucket, Platform
+from fenxiao.ledger.statement import ORDERS, REFUNDS, SALES
+from fenxiao.money import BPS
+
+GOOD_SHARE_BPS: Final = 2_000
+ALARM_SHARE_BPS: Final = 3_000
+"""Commission as a share of net sales: up to 20 % is good, above 30 % alarms (requirement `cap`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyReport:
+    """Figures of one day, in fen; `commission_share_bps` is `None` on a day without net sales."""
+
+    day: date
+    produced_at: datetime
+    orders: int
+    paid_fen: int
+    refunded_fen: int
+    commission_fen: int
+    withdrawn_fen: int
+    tax_fen: int
+    fee_fen: int
+    commission_share_bps: int | None
+    health: str
+    books_balance: bool
+
+
+def daily_report(day: date, totals: Mapping[str, int], produced_at: datetime) -> DailyReport:
+    """Return the report of a day from its totals; the books balance when all postings of the day sum to zero."""
+    commission_fen = -totals[f"{Platform.COMMISSION_EXPENSE}_fen"]
+    net_sales_fen = totals[SALES] - totals[REFUNDS]
+    share_bps = commission_fen * BPS // net_sales_fen if net_sales_fen > 0 else None
+    accounts = [*(f"{bucket}_fen" for bucket in Bucket), *(f"{account}_fen" for account in Platform)]
+    return DailyReport(
+        day=day,
+        produced_at=produced_at,
+        orders=totals[ORDERS],
+        paid_fen=totals[SALES],
+        refunded_fen=totals[REFUNDS],
+        commission_fen=commission_fen,
+        withdrawn_fen=totals[f"{Platform.PAID_OUT}_fen"],
+        tax_fen=totals[f"{Platform.TAX_PAYABLE}_fen"],
+        fee_fen=totals[f"{Platform.FEE_INCOME}_fen"],
+        commission_share_bps=share_bps,
+        health=_health(share_bps),
+        books_balance=sum(totals[account] for account in accounts) == 0,
+    )
+
+
+def _health(share_bps: int | None) -> str:
+    if share_bps is None or share_bps <= GOOD_SHARE_BPS:
+        return "good"
+    return "alarm" if share_bps > ALARM_SHARE_BPS else "watch"
