@@ -229,7 +229,10 @@ def _request(
     headers = {name.lower(): value for name, value in current.headers.items()}
     if operation.idempotent and len(headers.get("idempotency-key", "")) not in _KEY_LENGTH:
         raise IdempotencyKeyError(f"Idempotency-Key 的长度应为 {_KEY_LENGTH.start} 至 {_KEY_LENGTH.stop - 1} 个字符")
-    raw_body = current.raw_body or b""
+    try:
+        raw_body = current.raw_body or b""
+    except UnicodeEncodeError as error:  # half a surrogate pair, which no UTF-8 text holds
+        raise InvalidBodyError from error
     if len(raw_body) > _MAX_BODY_BYTES:
         raise BodyTooLargeError
     body = None if decoder is None else decode(decoder, raw_body)

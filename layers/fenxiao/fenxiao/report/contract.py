@@ -25,6 +25,7 @@ class DailyReportView(msgspec.Struct, frozen=True):
     refunded_fen: int
     commission_fen: int
     withdrawn_fen: int
+    paid_out_fen: int
     tax_fen: int
     fee_fen: int
     commission_share_bps: int | None

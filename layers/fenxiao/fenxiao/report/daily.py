@@ -16,7 +16,11 @@ ALARM_SHARE_BPS: Final = 3_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyReport:
-    """Figures of one day, in fen; `commission_share_bps` is `None` on a day without net sales."""
+    """Figures of one day, in fen.
+
+    `commission_fen` is net of what refunds took back; `withdrawn_fen` is the gross of the withdrawals that were paid:
+    `paid_out_fen` went to WeChat, `tax_fen` was withheld. `commission_share_bps` is `None` without net sales.
+    """
 
     day: date
     produced_at: datetime
@@ -25,6 +29,7 @@ class DailyReport:
     refunded_fen: int
     commission_fen: int
     withdrawn_fen: int
+    paid_out_fen: int
     tax_fen: int
     fee_fen: int
     commission_share_bps: int | None
@@ -35,6 +40,9 @@ class DailyReport:
 def daily_report(day: date, totals: Mapping[str, int], produced_at: datetime) -> DailyReport:
     """Return the report of a day from its totals; the books balance when all postings of the day sum to zero."""
     commission_fen = -totals[f"{Platform.COMMISSION_EXPENSE}_fen"]
+    paid_out_fen = totals[f"{Platform.PAID_OUT}_fen"]
+    tax_fen = totals[f"{Platform.TAX_PAYABLE}_fen"]
+    fee_fen = totals[f"{Platform.FEE_INCOME}_fen"]
     net_sales_fen = totals[SALES] - totals[REFUNDS]
     share_bps = commission_fen * BPS // net_sales_fen if net_sales_fen > 0 else None
     accounts = [*(f"{bucket}_fen" for bucket in Bucket), *(f"{account}_fen" for account in Platform)]
@@ -45,9 +53,10 @@ def daily_report(day: date, totals: Mapping[str, int], produced_at: datetime) ->
         paid_fen=totals[SALES],
         refunded_fen=totals[REFUNDS],
         commission_fen=commission_fen,
-        withdrawn_fen=totals[f"{Platform.PAID_OUT}_fen"],
-        tax_fen=totals[f"{Platform.TAX_PAYABLE}_fen"],
-        fee_fen=totals[f"{Platform.FEE_INCOME}_fen"],
+        withdrawn_fen=paid_out_fen + tax_fen + fee_fen,
+        paid_out_fen=paid_out_fen,
+        tax_fen=tax_fen,
+        fee_fen=fee_fen,
         commission_share_bps=share_bps,
         health=_health(share_bps),
         books_balance=sum(totals[account] for account in accounts) == 0,
