@@ -64,9 +64,16 @@ class IdempotencyKeyReusedError(ConflictError):
     title = "幂等键已用于其他请求"
 
 
-class BusyError(DomainError):
-    """Too much contention: nothing was written, the caller may try again."""
+class PassingError(DomainError):
+    """A fault that is expected to pass: the caller may ask again, a record that caused it is delivered again."""
 
     status = 503
+    code = "unavailable"
+    title = "服务暂时不可用，请稍后再试"
+
+
+class BusyError(PassingError):
+    """Too much contention: nothing was written, the caller may try again."""
+
     code = "busy"
     title = "系统繁忙，请稍后再试"

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fenxiao.aws.clients import client
 from fenxiao.aws.dynamodb import RawItem
 from fenxiao.config import env
-from fenxiao.errors import BusyError
+from fenxiao.errors import PassingError
 from fenxiao.observability import logger
 
 _PASSING_CODES: Final = frozenset(
@@ -29,10 +29,6 @@ _PASSING_CODES: Final = frozenset(
     }
 )
 _REASON_LIMIT: Final = 500
-
-
-class PassingError(Exception):
-    """A fault of an outside system that is expected to pass: the record is delivered again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +72,7 @@ def is_passing(error: Exception) -> bool:
     cause = getattr(error, "cause", None)  # pynamodb wraps botocore's errors
     if isinstance(cause, Exception):
         return is_passing(cause)
-    return isinstance(error, BusyError | PassingError | BotoCoreError | ConnectionError | TimeoutError)
+    return isinstance(error, PassingError | BotoCoreError | ConnectionError | TimeoutError)
 
 
 def park(change: Change, error: Exception) -> None:

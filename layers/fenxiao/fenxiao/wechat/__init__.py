@@ -1,0 +1,1 @@
+"""Adapters to WeChat; nothing else knows its wire formats."""

@@ -1,0 +1,96 @@
+"""What WeChat tells us, in our words: plain values, so that only the adapters know its wire formats."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class TransferState(StrEnum):
+    """States of a merchant transfer bill (WeChat Pay, merchant transfer 2025)."""
+
+    ACCEPTED = "ACCEPTED"
+    PROCESSING = "PROCESSING"
+    WAIT_USER_CONFIRM = "WAIT_USER_CONFIRM"
+    TRANSFERING = "TRANSFERING"  # WeChat's spelling
+    SUCCESS = "SUCCESS"
+    FAIL = "FAIL"
+    CANCELING = "CANCELING"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def final(self) -> bool:
+        """Tell whether the bill can never change again (M22)."""
+        return self in {TransferState.SUCCESS, TransferState.FAIL, TransferState.CANCELLED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who signed in to the mini-program."""
+
+    openid: str
+    unionid: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentResult:
+    """A payment as notified or queried; `success` is false while it is unpaid, closed or failed."""
+
+    out_trade_no: str
+    success: bool
+    trade_state: str
+    transaction_id: str | None = None
+    success_time: datetime | None = None
+    payer_openid: str | None = None
+    total_fen: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentParameters:
+    """What `wx.requestPayment` takes; `pay_sign` is made with the merchant's key."""
+
+    app_id: str
+    time_stamp: str
+    nonce_str: str
+    package: str
+    sign_type: str
+    pay_sign: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundResult:
+    """A refund as answered, notified or queried: PROCESSING, SUCCESS, CLOSED or ABNORMAL."""
+
+    out_refund_no: str
+    out_trade_no: str
+    status: str
+    refund_fen: int
+    success_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferResult:
+    """A transfer bill as answered, notified or queried; `package_info` opens the payee's confirmation page."""
+
+    out_bill_no: str
+    state: TransferState
+    transfer_bill_no: str | None = None
+    amount_fen: int | None = None
+    package_info: str | None = None
+    fail_reason: str | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShippedOrder:
+    """An order in WeChat's shipping management; `settled_at` is set once WeChat has released the funds."""
+
+    out_trade_no: str
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettlementMessage:
+    """The pushed event `trade_manage_order_settlement`: WeChat settles (or has settled) an order."""
+
+    out_trade_no: str
+    settled_at: datetime | None
