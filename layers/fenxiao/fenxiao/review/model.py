@@ -1,0 +1,95 @@
+"""What a case is: something for one or two people to decide, in rounds."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+type Facts = dict[str, str | int | list[str]]
+"""What the reviewers need to know, frozen when the case was opened; no personal data."""
+
+
+class CaseStatus(StrEnum):
+    """Where a case stands; all but `OPEN` are final."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+class Verdict(StrEnum):
+    """What a reviewer says."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewer:
+    """A staff member who decides; `person` is the keyed HMAC of who they are, `None` while that is not known."""
+
+    staff_id: str
+    person: str | None
+    is_lead: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One reviewer's word in one round; never changed (M28)."""
+
+    case_id: str
+    round: int
+    staff_id: str
+    person: str | None
+    verdict: Verdict
+    reason: str
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundToken:
+    """The task token under which the machine waits for the end of a round."""
+
+    round: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A case. `version` counts its writes: each write requires the version that was read.
+
+    Round 1 is for any reviewer, round 2 for leads only. Approvals of an earlier round stand, as the facts have not
+    changed.
+    """
+
+    case_id: str
+    kind: str
+    subject_id: str
+    """What the case is about, such as a withdrawal's id."""
+    person: str
+    """Keyed HMAC of the person whom it is about: they may not decide it (M27)."""
+    facts: Facts = field(default_factory=dict)
+    required_approvals: int
+    status: CaseStatus = CaseStatus.OPEN
+    round: int = 1
+    deadline: datetime
+    """When the round times out."""
+    opened_at: datetime
+    closed_at: datetime | None = None
+    """When the machine took note of the outcome."""
+    due_at: datetime | None
+    """When the sweeper looks at it."""
+    attempt: int = 0
+    """How often the sweeper has started another execution."""
+    parent_token: str | None = None
+    """The task token of the machine that waits for the case as a whole."""
+    round_token: RoundToken | None = None
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFile:
+    """A case with every decision on it, oldest first."""
+
+    case: Case
+    decisions: tuple[Decision, ...] = ()
