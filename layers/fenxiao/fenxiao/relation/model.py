@@ -64,7 +64,8 @@ class Member:
 
     def standing_at(self, moment: datetime) -> Standing:
         """Return the standing at a moment (M10: that of the payment's instant, however late it is processed)."""
-        passed = [change for change in self.standings if change.since <= moment]
+        # WeChat tells its instants in whole seconds, so a change counts from the beginning of its second.
+        passed = [change for change in self.standings if change.since.replace(microsecond=0) <= moment]
         return passed[-1].standing if passed else Standing.SHOPPER
 
 
