@@ -16,9 +16,8 @@ from fenxiao.order.model import (
     Payment,
     Refund,
     RefundStatus,
-    Upline,
 )
-from fenxiao.relation.model import Standing
+from fenxiao.relation.model import Standing, Upline
 
 NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 

@@ -9,6 +9,8 @@ from typing import Protocol
 SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 """China has had one zone without daylight saving since 1991, so a fixed offset is exact and needs no zone database."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 _TEST_CLOCK_TIMEOUT_SECONDS = 2.0
 
 
@@ -60,12 +62,12 @@ class TestClock:
 
 def to_millis(moment: datetime) -> int:
     """Return the moment as epoch milliseconds, the form in which tables keep it."""
-    return int(moment.timestamp() * 1000)
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 def from_millis(millis: int) -> datetime:
     """Return the UTC moment of epoch milliseconds."""
-    return datetime.fromtimestamp(millis / 1000, UTC)
+    return _EPOCH + millis * _MILLISECOND
 
 
 def shanghai_day(moment: datetime) -> date:

@@ -3,7 +3,7 @@ from datetime import date
 import pytest
 
 from fenxiao.ledger.model import Journal, Posting
-from fenxiao.ledger.statement import StatementStore
+from fenxiao.ledger.statement_store import StatementStore
 from tests.support.world import NOW, Books, paid_order, refund, rule_set
 
 pytestmark = pytest.mark.usefixtures("tables")

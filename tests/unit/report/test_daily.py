@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from fenxiao.ledger.statement import StatementStore
+from fenxiao.ledger.statement_store import StatementStore
 from fenxiao.report.daily import daily_report
 from fenxiao.report.schedule import produce_due
 from fenxiao.report.store import ReportNotFoundError, ReportStore

@@ -9,7 +9,8 @@ import msgspec
 from fenxiao.http import cursor
 from fenxiao.http.pages import Page, page_limit
 from fenxiao.ledger.model import Wallet, WalletKey
-from fenxiao.ledger.statement import StatementLine, StatementStore
+from fenxiao.ledger.statement import StatementLine
+from fenxiao.ledger.statement_store import StatementStore
 from fenxiao.ledger.store import LedgerStore
 
 _EVENT_TITLES: Final = {

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from fenxiao.relation.model import Standing
+from fenxiao.catalogue.stock import Portion
+from fenxiao.relation.model import Standing, Upline
 
 FREIGHT_CATEGORY = "freight"
 """Freight is a line of this category, which no rule set can give a rate (M12)."""
@@ -27,6 +28,25 @@ class RefundStatus(StrEnum):
     PENDING = "pending"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+
+
+class Work(StrEnum):
+    """What falls due on an order or a refund, unless an event comes first (M29)."""
+
+    CLOSE = "close"
+    EARN = "earn"
+    RECEIVE = "receive"
+    SETTLE = "settle"
+    REFUND = "refund"
+    CLAWBACK = "clawback"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """Work that a sweeper takes up from a moment on; an order or a refund waits for one thing at a time."""
+
+    work: Work
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +75,6 @@ class OrderLine:
     def refundable_fen(self) -> int:
         """Return what a further refund may take."""
         return self.paid_fen - self.refunded_fen - self.refund_pending_fen
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upline:
-    """One level of the chain at placement; `counts` is false from the first expired hop upwards (M11, M21)."""
-
-    member_id: str
-    counts: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +119,19 @@ class Shipment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prepay:
+    """WeChat's prepay session of an order, used again until shortly before it ends."""
+
+    prepay_id: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """An order with everything that its commission depends on."""
+    """An order with everything that its commission depends on.
+
+    `version` grows with every change, and every change is written on the condition that it is as read.
+    """
 
     order_id: str
     member_id: str
@@ -122,12 +145,33 @@ class Order:
     """`config.max_levels()` at placement: frozen, so that lowering it later never changes what an order earned."""
     first_order_only: bool = False
     """The binding mode at placement was 'until first order': the chain counts only if this is the first paid order."""
+    address: Address | None = None
+    """Where the goods go; nothing when all are virtual."""
+    stock: tuple[Portion, ...] = ()
+    """From which shards the stock was taken, so that closing puts it back there."""
+    request_hash: str = ""
+    """Hash of the request that placed it: the same idempotency key with another content is refused."""
+    prepay_requested_at: datetime | None = None
+    """Set before WeChat is first asked for a prepay, whose answer may be lost: closing must then ask WeChat."""
+    prepay: Prepay | None = None
     payment: Payment | None = None
     shipment: Shipment | None = None
     received_at: datetime | None = None
     wechat_settled_at: datetime | None = None
     settled_at: datetime | None = None
     closed_at: datetime | None = None
+    due: Due | None = None
+    version: int = 0
+
+    @property
+    def refundable_fen(self) -> int:
+        """Return what further refunds may take of the whole order."""
+        return sum(line.refundable_fen for line in self.lines)
+
+    @property
+    def is_virtual(self) -> bool:
+        """Tell whether nothing of it is sent as a parcel."""
+        return all(line.is_virtual for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +186,9 @@ class Refund:
     requested_at: datetime
     ended_at: datetime | None = None
     """WeChat's time of success."""
+    request_hash: str = ""
+    """Hash of the request that created it."""
+    due: Due | None = None
 
     @property
     def amount_fen(self) -> int:

@@ -41,6 +41,14 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Upline:
+    """One level of the chain at placement; `counts` is false from the first expired hop upwards (M11, M21)."""
+
+    member_id: str
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """A person who signed in once.
 

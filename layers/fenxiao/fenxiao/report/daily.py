@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from fenxiao.ledger.model import Bucket, Platform
-from fenxiao.ledger.statement import ORDERS, REFUNDS, SALES
+from fenxiao.ledger.model import Platform
+from fenxiao.ledger.statement import ACCOUNTS, ORDERS, REFUNDS, SALES
 from fenxiao.money import BPS
 
 GOOD_SHARE_BPS: Final = 2_000
@@ -45,7 +45,6 @@ def daily_report(day: date, totals: Mapping[str, int], produced_at: datetime) ->
     fee_fen = totals[f"{Platform.FEE_INCOME}_fen"]
     net_sales_fen = totals[SALES] - totals[REFUNDS]
     share_bps = commission_fen * BPS // net_sales_fen if net_sales_fen > 0 else None
-    accounts = [*(f"{bucket}_fen" for bucket in Bucket), *(f"{account}_fen" for account in Platform)]
     return DailyReport(
         day=day,
         produced_at=produced_at,
@@ -59,7 +58,7 @@ def daily_report(day: date, totals: Mapping[str, int], produced_at: datetime) ->
         fee_fen=fee_fen,
         commission_share_bps=share_bps,
         health=_health(share_bps),
-        books_balance=sum(totals[account] for account in accounts) == 0,
+        books_balance=sum(totals[account] for account in ACCOUNTS) == 0,
     )
 
 

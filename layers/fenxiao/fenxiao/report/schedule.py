@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from fenxiao.clock import Clock, shanghai_day
-from fenxiao.ledger.statement import StatementStore
+from fenxiao.ledger.statement_store import StatementStore
 from fenxiao.report.daily import daily_report
 from fenxiao.report.store import ReportStore
 

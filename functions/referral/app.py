@@ -1,0 +1,90 @@
+"""Promoters, invites, the relation chain and teams."""
+
+from fenxiao import wiring
+from fenxiao.http.api import Api, Auth, Request, Role
+from fenxiao.relation.bind import bind
+from fenxiao.relation.contract import (
+    TEAM_QUERY,
+    BindRelation,
+    InviteView,
+    IssueInvite,
+    RelationView,
+    SetStanding,
+    StandingView,
+    TeamPage,
+    invite_view,
+    relation_view,
+    team_page,
+)
+from fenxiao.relation.invites import issue
+from fenxiao.relation.model import Standing
+from fenxiao.relation.standing import become_promoter, set_standing
+
+api = Api("referral")
+_OPERATORS = frozenset({Role.OPERATIONS, Role.ADMINISTRATOR})
+
+
+@api.route("POST", "/promoters", summary="成为分销员", auth=Auth.MEMBER, returns=StandingView)
+def join(request: Request[None]) -> StandingView:
+    """Make the caller a promoter."""
+    return StandingView(become_promoter(request.principal.id, wiring.members(), wiring.clock()))
+
+
+@api.route("POST", "/invites", summary="生成邀请码", auth=Auth.MEMBER, body=IssueInvite, returns=InviteView, status=201)
+def create_invite(request: Request[IssueInvite]) -> InviteView:
+    """Make an invite of the caller's."""
+    body = request.body
+    return invite_view(
+        issue(
+            request.principal.id,
+            body.valid_days,
+            body.max_uses,
+            wiring.members(),
+            wiring.invites(),
+            wiring.clock(),
+        )
+    )
+
+
+@api.route("POST", "/relation", summary="绑定邀请人", auth=Auth.MEMBER, body=BindRelation, returns=RelationView)
+def create_relation(request: Request[BindRelation]) -> RelationView:
+    """Bind the caller under the owner of an invite."""
+    members, policy, clock = wiring.members(), wiring.binding_policy(), wiring.clock()
+    bind(request.principal.id, request.body.invite_code, members, wiring.invites(), policy, clock)
+    return relation_view(request.principal.id, members, policy, clock)
+
+
+@api.route("GET", "/relation", summary="我的上级", auth=Auth.MEMBER, returns=RelationView)
+def get_relation(request: Request[None]) -> RelationView:
+    """Answer the caller's uplines."""
+    return relation_view(request.principal.id, wiring.members(), wiring.binding_policy(), wiring.clock())
+
+
+@api.route("GET", "/team", summary="我的团队", auth=Auth.MEMBER, returns=TeamPage, query=TEAM_QUERY)
+def get_team(request: Request[None]) -> TeamPage:
+    """Answer a page of one level of the caller's team."""
+    return team_page(
+        request.principal.id, request.query, wiring.members(), wiring.teams(), wiring.binding_policy().max_levels
+    )
+
+
+@api.route(
+    "PUT",
+    "/staff/members/{member_id}/standing",
+    summary="暂停或恢复分销资格",
+    auth=Auth.STAFF,
+    roles=_OPERATORS,
+    body=SetStanding,
+    returns=StandingView,
+)
+def put_standing(request: Request[SetStanding]) -> StandingView:
+    """Suspend or reinstate a member."""
+    body, staff_id = request.body, request.principal.id
+    return StandingView(
+        set_standing(
+            request.path["member_id"], Standing(body.standing), staff_id, body.reason, wiring.members(), wiring.clock()
+        )
+    )
+
+
+lambda_handler = api.handler

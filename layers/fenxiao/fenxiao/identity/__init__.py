@@ -1,0 +1,1 @@
+"""Who asks: members and staff, their sessions and tokens."""

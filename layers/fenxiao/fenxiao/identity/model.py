@@ -1,0 +1,45 @@
+"""Who acts: kinds of principals, sessions, staff."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class PrincipalKind(StrEnum):
+    """Customers sign in through WeChat, staff by a key."""
+
+    MEMBER = "member"
+    STAFF = "staff"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A sign-in on one device; its refresh token is replaced with every use."""
+
+    subject: str
+    session_id: str
+    refresh_hash: str
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staff:
+    """A person of the merchant's."""
+
+    staff_id: str
+    name: str
+    roles: tuple[str, ...]
+    key_hash: str
+    person: str | None
+    """The same keyed HMAC as the tax person's, if the person is a member too: nobody decides on their own (M27)."""
+    failed_attempts: int = 0
+    last_failed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneRecord:
+    """A member's phone number, sealed, and the key under which it is found; neither until one is given."""
+
+    sealed: bytes | None = None
+    lookup: str | None = None
