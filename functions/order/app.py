@@ -14,13 +14,11 @@ from fenxiao.order.contract import (
     RefundView,
     RequestRefund,
     Ship,
-    StaffOrder,
     address_view,
     order_detail,
     order_page,
     order_view,
     refund_view,
-    staff_order,
 )
 from fenxiao.order.delivery import confirm_receipt, ship
 from fenxiao.order.place import place
@@ -107,11 +105,12 @@ def receive_order(request: Request[None]) -> OrderView:
     "/staff/orders/{order_id}",
     summary="订单详情（员工）",
     auth=Auth.STAFF,
-    returns=StaffOrder,
+    returns=OrderDetail,
 )
-def any_order(request: Request[None]) -> StaffOrder:
+def any_order(request: Request[None]) -> OrderDetail:
     """Answer any order."""
-    return staff_order(named_order(wiring.orders(), request.path["order_id"]), wiring.orders())
+    order = named_order(wiring.orders(), request.path["order_id"])
+    return order_detail(order, wiring.orders().refunds(order.order_id))
 
 
 @api.route(

@@ -1,4 +1,4 @@
-"""The bundles as they deploy: `sam build`'s output, joined with the template that says which layers each function has."""
+"""The bundles as they deploy: what `sam build` made, with the layers that the template gives each function."""
 
 from dataclasses import dataclass
 from functools import cache

@@ -65,7 +65,7 @@ def _run(program: str, search_path: list[str]) -> str:
     # The process ends at once, as Lambda's never ends in order: taking down the interpreter is no part of a start.
     whole = f"import os, sys; sys.path[:0] = {search_path!r}; {program}; sys.stdout.flush(); os._exit(0)"
     command = [sys.executable, "-I", "-S", "-c", whole]
-    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
 
 def _first_wechat_call_ms(bundle: Bundle) -> float:

@@ -23,7 +23,7 @@ def measure() -> dict[str, float]:
         buyers = [member(stack.api_url, sandbox, f"buyer-{act}-{i}") for i in range(_CLIENTS)]
         addresses = [_address(one) for one in buyers]
         with ThreadPoolExecutor(_CLIENTS) as pool:
-            sold = sum(pool.map(lambda pair: _buy_until_empty(*pair, sku_id), zip(buyers, addresses, strict=True)))
+            sold = sum(pool.map(_buy_until_empty, buyers, addresses, [sku_id] * _CLIENTS))
     return {"oversold": max(0, sold - _PIECES), "unsold": max(0, _PIECES - sold)}
 
 

@@ -5,14 +5,17 @@ Both speak to the same loopback server, which answers with what DynamoDB would, 
 
 import json
 import os
+import runpy
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from fenxiao.aws import clients
+from fenxiao.http.api import LambdaHandler
+from infra.local.emulator import ROOT
 from tests.support.http import call
 
 _ROUNDS: Final = 15
@@ -48,7 +51,7 @@ server.serve_forever()
 def measure() -> dict[str, float]:
     """Return the ratio for reading a wallet: one `GetItem`, as in most reads."""
     body = json.dumps({"Item": _ITEM})
-    with subprocess.Popen([sys.executable, "-c", _SERVER, body], stdout=subprocess.PIPE, text=True) as server:  # noqa: S603
+    with subprocess.Popen([sys.executable, "-c", _SERVER, body], stdout=subprocess.PIPE, text=True) as server:
         try:
             port = int(server.stdout.readline()) if server.stdout else 0
             return {"handler_cpu_ratio": _ratio(port)}
@@ -60,7 +63,7 @@ def _ratio(port: int) -> float:
     os.environ.update(
         AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
         AWS_ACCESS_KEY_ID="test",
-        AWS_SECRET_ACCESS_KEY="test",  # noqa: S106 - no secret
+        AWS_SECRET_ACCESS_KEY="test",
         AWS_DEFAULT_REGION="us-east-1",
     )
     clients.client.cache_clear()
@@ -91,8 +94,7 @@ def _cpu_seconds(work: Callable[[], None]) -> float:
     return time.process_time() - began
 
 
-def _handler() -> Any:
-    sys.path.insert(0, "functions/wallet")
-    import app
-
-    return app.lambda_handler
+def _handler() -> LambdaHandler:
+    path = ROOT / "functions" / "wallet" / "app.py"
+    handler: LambdaHandler = runpy.run_path(str(path))["lambda_handler"]
+    return handler

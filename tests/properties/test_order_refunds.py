@@ -1,10 +1,9 @@
 """Refunds: parts sum to what was asked, and no sequence of refunds takes more of a line than was paid (M15)."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fenxiao.order.allocation import by_amount, by_line, whole
 from fenxiao.order.course import pending, refunded, released

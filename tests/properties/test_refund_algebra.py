@@ -1,9 +1,8 @@
 """Any refunds, in any order, around any settlement, end at the commission of the order bought without them (M2, M5)."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fenxiao.commission.plan import Settlement
 from fenxiao.commission.rules import RuleSet
@@ -67,7 +66,7 @@ def _assert_ends_right(books: Books, order: Order, refunds: list[Refund], rules:
     target = split(order, _left(order, refunds), rules)
     journals = books.journals["order#T1"]
     assert all(sum(posting.amount_fen for posting in journal.postings) == 0 for journal in journals)
-    for member_id in {"A", "B", "C"}:
+    for member_id in ("A", "B", "C"):
         postings = [one for journal in journals for one in journal.postings if one.member_id == member_id]
         assert sum(one.amount_fen for one in postings) == target.get(member_id, 0)
         assert sum(one.amount_fen for one in postings if one.account == Bucket.HELD) == 0

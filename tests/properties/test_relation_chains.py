@@ -9,11 +9,11 @@ example prints with its steps.
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fenxiao.aws.dynamodb import Transaction
 from fenxiao.clock import to_millis

@@ -1,16 +1,17 @@
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
-from fenxiao.order.model import Address, Order, Shipment
+from fenxiao.order.delivery import parcel_of
+from fenxiao.order.model import Address, Shipment
 from fenxiao.wechat.errors import (
     NotificationRefusedError,
     WeChatCodeRefusedError,
     WeChatRefusedError,
     WeChatUnavailableError,
 )
-from fenxiao.wechat.facts import Identity, TransferState
+from fenxiao.wechat.facts import Identity, Parcel, TransferState
 from fenxiao.wechat.miniprogram import TextVerdict
 from tests.support.world import line, paid_order
 
@@ -176,14 +177,11 @@ def test_transfer_is_cancelled_or_refused(shop: Shop) -> None:
         shop.transfers.send(other)
 
 
-def shipped(shop: Shop, openid: str, carrier: str = "SF") -> Order:
+def shipped(shop: Shop, openid: str, carrier: str = "SF") -> Parcel:
     order = replace(paid_order(lines=[line(1234)]), order_id=ORDER, openid=openid)
     shipment = Shipment(carrier=carrier, tracking_number="SF1", shipped_at=shop.clock.now())
-    return replace(
-        order,
-        shipment=shipment,
-        address=Address(recipient="李四", phone="13800001234", region="上海", street="一号"),
-    )
+    address = Address(recipient="李四", phone="13800001234", region="上海", street="一号")
+    return parcel_of(replace(order, shipment=shipment, address=address))
 
 
 def test_shipping_from_upload_to_settlement(shop: Shop) -> None:

@@ -25,7 +25,7 @@ class Answer:
         return json.loads(self.text)
 
 
-def call(  # noqa: PLR0913 - keyword arguments of one request
+def call(
     handler: LambdaHandler,
     method: str,
     resource: str,

@@ -1,8 +1,9 @@
-"""The tables of `template.yaml`, made on any engine, so that tests run against the very keys and indexes that deploy."""
+"""The tables of `template.yaml`, made on any engine: tests run against the very keys and indexes that deploy."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def _tag(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> Any:
 _Loader.add_multi_constructor("!", _tag)
 
 
+@cache
 def template() -> dict[str, Any]:
     """Return the template as plain data; short tags are reduced to their values."""
     loaded: dict[str, Any] = yaml.load(TEMPLATE.read_text(), Loader=_Loader)  # noqa: S506 - a SafeLoader underneath

@@ -1,8 +1,9 @@
 """Orders, rules and books made for tests: small builders with the defaults that a test does not care about."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+from msgspec.structs import replace
 
 from fenxiao.commission.plan import Settlement, collection_of, plan
 from fenxiao.commission.rules import RuleSet, SelfPurchase

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from fenxiao.order.close import Closer
     from fenxiao.order.delivery import Dispatch
     from fenxiao.order.fulfilment import Courier
-    from fenxiao.order.payment import Bookkeeper
     from fenxiao.order.place import Shop
+    from fenxiao.order.ports import Bookkeeper
     from fenxiao.order.prepay import Cashier
     from fenxiao.order.store import AddressStore, OrderStore
     from fenxiao.order.sweep import Sweeper as OrderSweeper
@@ -389,9 +389,12 @@ def cashier() -> "Cashier":
 @cache
 def bookkeeper() -> "Bookkeeper":
     """Return what it takes to take in what WeChat reports of payments and refunds."""
-    from fenxiao.order.payment import Bookkeeper
+    from datetime import timedelta
 
-    return Bookkeeper(orders(), members(), clock())
+    from fenxiao.config import env_int
+    from fenxiao.order.ports import Bookkeeper
+
+    return Bookkeeper(orders(), members(), cases(), clock(), timedelta(hours=env_int("REVIEW_HOURS")))
 
 
 @cache

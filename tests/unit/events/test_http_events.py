@@ -56,6 +56,9 @@ class Seen:
     def member(self, member_id: str) -> Any:
         return self.day.floor.members.get(member_id)
 
+    def phone(self, member_id: str) -> bytes | None:
+        return AccountStore().phone(member_id).sealed
+
     def signed_in(self, kind: PrincipalKind, subject: str) -> bool:
         return wiring.sessions()[kind].get(subject, SESSION, NOW) is not None
 
@@ -83,7 +86,7 @@ DONE: dict[str, tuple[int, Effect]] = {
     "documentation-page": (200, lambda seen: "<!doctype html>" in seen.text),
     "login-create-session": (201, lambda seen: AccountStore().member_id_of("openid-0a1b2c") == seen.json["member_id"]),
     "login-get-me": (200, lambda seen: seen.json["member_id"] == D),
-    "login-put-phone": (204, lambda seen: AccountStore().phone(D).sealed is not None),
+    "login-put-phone": (204, lambda seen: seen.phone(D) is not None),
     "login-rename": (204, lambda seen: seen.member(D).nickname == "小丁"),
     "login-sign-out": (204, lambda seen: not seen.signed_in(PrincipalKind.MEMBER, D)),
     "login-sign-out-staff": (204, lambda seen: not seen.signed_in(PrincipalKind.STAFF, STAFF)),

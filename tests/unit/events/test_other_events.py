@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fenxiao import wiring
 from fenxiao.aws.clients import client
 from fenxiao.identity.model import PrincipalKind, Session
 from fenxiao.identity.store import StaffStore
@@ -16,7 +17,6 @@ from fenxiao.order.model import OrderStatus
 from fenxiao.relation.store import TeamStore
 from fenxiao.review.decisions import decide
 from fenxiao.review.model import CaseStatus, Reviewer, Verdict
-from fenxiao import wiring
 from fenxiao.withdrawal.model import ReturnReason, Status
 from tests.unit.events.conftest import Invoke
 from tests.unit.events.day import (
@@ -75,7 +75,7 @@ def test_shipment_and_refund_are_carried_to_wechat(invoke: Invoke, day: Day, res
     sample = event("fulfilment")
     put_images("ORDER_TABLE", sample)
     invoke("fulfilment", sample)
-    assert [order.order_id for order in day.floor.shipping.uploaded] == [SHIPPED]
+    assert [parcel.out_trade_no for parcel in day.floor.shipping.uploaded] == [SHIPPED]
     assert [(asked[2], asked[3]) for asked in day.floor.refund_side.asked] == [(PAID, 1_000)]
     assert parked(resources) == 0
 
@@ -86,7 +86,7 @@ def test_journal_becomes_a_statement_line_once(invoke: Invoke, day: Day, resourc
         invoke("ledger_projection", event("ledger_projection"))
     lines, _ = StatementStore().lines(C, 99, None)
     assert len(lines) == before + 1
-    assert (lines[0].event, lines[0].available_fen, lines[0].reserved_fen) == ("reserve", -20_000, 20_000)
+    assert (lines[0].event, lines[0].available_fen, lines[0].reserved_fen) == ("reserve", -1_000, 1_000)
     assert parked(resources) == 0
 
 
@@ -99,9 +99,7 @@ def test_new_line_puts_a_member_into_teams(invoke: Invoke, day: Day, resources: 
     assert parked(resources) == 0
 
 
-def test_new_withdrawal_and_new_case_start_their_machines(
-    invoke: Invoke, day: Day, resources: dict[str, str]
-) -> None:
+def test_new_withdrawal_and_new_case_start_their_machines(invoke: Invoke, day: Day, resources: dict[str, str]) -> None:
     for _ in range(2):
         invoke("workflow_dispatch", event("workflow_dispatch-withdrawals"))
         invoke("workflow_dispatch", event("workflow_dispatch-cases"))
@@ -114,6 +112,7 @@ def test_new_withdrawal_and_new_case_start_their_machines(
 
 
 def test_overdue_order_is_closed_and_its_stock_put_back(invoke: Invoke, day: Day) -> None:
+    day.floor.clock.advance(days=11)
     assert invoke("order_sweeper", event("order_sweeper")) == {"faults": 0}
     assert day.order(PLACED).status is OrderStatus.CLOSED
     assert day.order(SHIPPED).status is OrderStatus.RECEIVED
@@ -126,10 +125,11 @@ def test_received_order_settles_after_its_hold(invoke: Invoke, day: Day) -> None
     day.floor.clock.advance(days=7, minutes=1)
     assert invoke("settlement", event("settlement")) == {"faults": 0}
     assert day.order(SHIPPED).status is OrderStatus.SETTLED
-    assert day.wallet(B) == Wallet(held_fen=500, available_fen=500), "the other paid order was posted late and is held"
+    assert day.wallet(B) == Wallet(held_fen=500, available_fen=500), "the other paid order is earned and held"
 
 
 def test_stuck_withdrawal_is_started(invoke: Invoke, day: Day, resources: dict[str, str]) -> None:
+    day.floor.clock.advance(hours=1)
     assert invoke("withdrawal_sweeper", event("withdrawal_sweeper")) == {"faults": 0}
     assert {SMALL, DOUBTFUL} <= set(started(resources, "WithdrawalMachine"))
 
@@ -145,7 +145,6 @@ def test_reports_of_ended_days_are_produced(invoke: Invoke, day: Day) -> None:
 
 
 def test_tasks_carry_a_small_withdrawal_to_the_payee(invoke: Invoke, day: Day) -> None:
-    # Only one transfer of a person is in flight, and reviewers look at a month's sum: the others do not count here.
     assert invoke("payout", event("payout-assess-risk")) == {"next": "prepare"}
     assert invoke("payout", event("payout-prepare")) == {"next": "create"}
     assert invoke("payout", event("payout-create")) == {"next": "await_end"}

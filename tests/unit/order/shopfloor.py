@@ -1,11 +1,12 @@
 """A shop on moto, with WeChat played by fakes that remember, lose answers and refuse as told."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fenxiao.aws.clients import client
 from fenxiao.aws.dynamodb import Transaction
@@ -19,18 +20,22 @@ from fenxiao.order.contract import NewAddress, PlaceOrder, WantedLine
 from fenxiao.order.delivery import Dispatch, receive, ship
 from fenxiao.order.fulfilment import Courier
 from fenxiao.order.model import Order, Refund
-from fenxiao.order.payment import Bookkeeper, record_payment
+from fenxiao.order.payment import record_payment
 from fenxiao.order.place import Shop, place
+from fenxiao.order.ports import Bookkeeper
 from fenxiao.order.prepay import Cashier, prepay
 from fenxiao.order.store import AddressStore, OrderStore
 from fenxiao.order.sweep import Sweeper
 from fenxiao.relation.chain import BindingPolicy
 from fenxiao.relation.model import BindingMode, Hop, Member, Standing, StandingChange
 from fenxiao.relation.store import MemberStore, put_member
+from fenxiao.review.model import Case, CaseStatus
+from fenxiao.review.store import CaseStore
 from fenxiao.wechat.errors import WeChatRefusedError, WeChatUnavailableError
-from fenxiao.wechat.facts import PaymentParameters, PaymentResult, RefundResult, ShippedOrder
+from fenxiao.wechat.facts import Parcel, PaymentParameters, PaymentResult, RefundResult, ShippedOrder
 from tests.support.world import NOW
 
+REVIEW_TIME = timedelta(hours=48)
 TIME_TO_PAY = timedelta(minutes=30)
 RECEIVE_AFTER = timedelta(days=10)
 
@@ -116,13 +121,13 @@ class RefundSide:
 
 @dataclass
 class ShippingSide:
-    uploaded: list[Order] = field(default_factory=list)
+    uploaded: list[Parcel] = field(default_factory=list)
     refusal: Exception | None = None
 
-    def upload(self, order: Order) -> None:
+    def upload(self, parcel: Parcel) -> None:
         if self.refusal:
             raise self.refusal
-        self.uploaded.append(order)
+        self.uploaded.append(parcel)
 
     def status(self, order_id: str) -> ShippedOrder | None:
         return ShippedOrder(out_trade_no=order_id, settled_at=None)
@@ -152,7 +157,8 @@ class ShopFloor:
             freight_fen,
         )
         self.cashier = Cashier(self.orders, self.wechat, self.clock, TIME_TO_PAY)
-        self.books = Bookkeeper(self.orders, self.members, self.clock)
+        self.cases = CaseStore()
+        self.books = Bookkeeper(self.orders, self.members, self.cases, self.clock, REVIEW_TIME)
         self.closer = Closer(self.books, self.wechat)
         self.dispatch = Dispatch(self.orders, self.clock, RECEIVE_AFTER)
         self.courier = Courier(self.books, self.refund_side, self.shipping)
@@ -223,6 +229,11 @@ class ShopFloor:
         order = self.place(lines, member_id)
         prepay(self.cashier, member_id, order.order_id)
         return record_payment(self.books, self.pays(order))
+
+    def mismatches(self, kind: str) -> list[Case]:
+        """Return the open cases on what WeChat reports and does not agree."""
+        cases, _ = self.cases.queue(kind, CaseStatus.OPEN, 10, None)
+        return cases
 
     def shipped(self, order: Order) -> Order:
         return ship(self.dispatch, order.order_id, "SF", "SF1234567890")

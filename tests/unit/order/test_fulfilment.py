@@ -90,8 +90,8 @@ def test_a_shipment_is_uploaded_and_other_changes_are_not(floor: ShopFloor) -> N
 
     floor.courier.carry(stream_event((None, paid), (paid, shipped), (shipped, shipped), (shipped, None)))
 
-    assert [one.order_id for one in floor.shipping.uploaded] == [order.order_id]
-    assert floor.shipping.uploaded[0].shipment
+    assert [one.out_trade_no for one in floor.shipping.uploaded] == [order.order_id]
+    assert floor.shipping.uploaded[0].tracking_number == "SF1234567890"
 
 
 def test_what_is_refunded_altogether_is_not_uploaded(floor: ShopFloor) -> None:

@@ -1,11 +1,12 @@
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from fenxiao.aws.dynamodb import Transaction
 from fenxiao.order.close import cancel
 from fenxiao.order.errors import OrderNotFoundError, PaymentMismatchError
+from fenxiao.order.mismatch import PAYMENT_MISMATCH
 from fenxiao.order.model import OrderStatus, RefundStatus, Work
 from fenxiao.order.payment import record_payment
 from fenxiao.order.store import order_from_image
@@ -104,7 +105,7 @@ def test_an_unknown_order_is_refused_so_that_wechat_tells_again(floor: ShopFloor
         ({"success_time": None}, "incomplete"),
     ],
 )
-def test_a_payment_that_differs_is_refused_and_kept_for_a_person(
+def test_a_payment_that_differs_is_refused_and_becomes_a_case(
     floor: ShopFloor, lie: dict[str, object], what: str
 ) -> None:
     order = floor.place([(floor.product(1000), 1)])
@@ -115,21 +116,27 @@ def test_a_payment_that_differs_is_refused_and_kept_for_a_person(
             record_payment(floor.books, result)
 
     assert floor.orders.order(order.order_id) == order
-    (kept,) = floor.orders.mismatches(order.order_id)
-    assert (kept.what, kept.expected_fen, kept.reported_fen) == (what, 1000, result.total_fen or 0)
+    (case,) = floor.mismatches(PAYMENT_MISMATCH)
+    assert case.facts == {
+        "order_id": order.order_id,
+        "reference": result.transaction_id or "unknown",
+        "what": what,
+        "expected_fen": 1000,
+        "reported_fen": result.total_fen or 0,
+    }
     buyer = floor.members.get("MD")
     assert buyer
     assert buyer.first_paid_order_id is None
 
 
-def test_a_second_payment_of_a_paid_order_is_kept_for_a_person(floor: ShopFloor) -> None:
+def test_a_second_payment_of_a_paid_order_is_becomes_a_case(floor: ShopFloor) -> None:
     paid = floor.paid([(floor.product(), 1)])
 
     with pytest.raises(PaymentMismatchError):
         record_payment(floor.books, floor.pays(paid, transaction_id="4200other"))
 
     assert floor.orders.order(paid.order_id) == paid
-    assert [kept.reference for kept in floor.orders.mismatches(paid.order_id)] == ["4200other"]
+    assert [case.facts["reference"] for case in floor.mismatches(PAYMENT_MISMATCH)] == ["4200other"]
 
 
 def test_a_payment_after_the_close_is_refunded_in_full_and_earns_nothing(floor: ShopFloor) -> None:

@@ -13,6 +13,7 @@ from fenxiao.order.errors import (
     RefundNotFoundError,
     RefundTooLargeError,
 )
+from fenxiao.order.mismatch import REFUND_MISMATCH
 from fenxiao.order.model import Order, Refund, RefundStatus, Work
 from fenxiao.order.refunding import MAX_REFUNDS, create_refund, record_refund
 from fenxiao.order.store import OrderStore
@@ -139,13 +140,13 @@ def test_what_is_not_over_stays_pending(floor: ShopFloor, order: Order, status: 
     assert record_refund(floor.books, floor.refund_result(refund)).status is RefundStatus.SUCCEEDED
 
 
-def test_an_unknown_refund_is_refused_and_kept_for_a_person(floor: ShopFloor, order: Order) -> None:
+def test_an_unknown_refund_is_refused_and_becomes_a_case(floor: ShopFloor, order: Order) -> None:
     refund = create(floor, order, ALL)
 
     with pytest.raises(RefundNotFoundError):
         record_refund(floor.books, floor.refund_result(refund, out_refund_no="by-hand-1"))
 
-    assert [kept.reference for kept in floor.orders.mismatches(order.order_id)] == ["by-hand-1"]
+    assert [case.facts["reference"] for case in floor.mismatches(REFUND_MISMATCH)] == ["by-hand-1"]
     assert pending_fens(floor, order) == [2000, 1000]
 
 

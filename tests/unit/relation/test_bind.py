@@ -1,7 +1,7 @@
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from fenxiao.errors import BusyError, NotFoundError
 from fenxiao.relation import bind as bind_module

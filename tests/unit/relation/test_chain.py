@@ -1,7 +1,7 @@
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from fenxiao.relation.chain import BindingPolicy, hop_is_valid, line_under, uplines_at
 from fenxiao.relation.model import BindingMode, Hop, Member, Standing, StandingChange, Upline

@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from fenxiao.relation import store
 from fenxiao.relation.contract import mask, relation_view, team_page

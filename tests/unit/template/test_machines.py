@@ -27,9 +27,7 @@ def tasks(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def test_definitions_are_json_files_and_all_are_used() -> None:
-    assert [path.name for path in FILES] == sorted(
-        Path(machine["DefinitionUri"]).name for machine in MACHINES.values()
-    )
+    assert [path.name for path in FILES] == sorted(Path(machine["DefinitionUri"]).name for machine in MACHINES.values())
     for machine in MACHINES.values():
         assert re.fullmatch(r"infra/state_machines/\w+\.asl\.json", machine["DefinitionUri"])
         assert "Definition" not in machine

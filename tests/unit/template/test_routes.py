@@ -8,9 +8,7 @@ from fenxiao.http.api import Auth
 from infra import openapi
 from tests.unit.template.resources import api_events, functions
 
-OPERATIONS = {
-    (name, one.method, one.path): one.auth for name, many in openapi.operations().items() for one in many
-}
+OPERATIONS = {(name, one.method, one.path): one.auth for name, many in openapi.operations().items() for one in many}
 
 
 def routed() -> dict[tuple[str, str, str], str | None]:

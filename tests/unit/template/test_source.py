@@ -14,9 +14,7 @@ HANDLERS = sorted((ROOT / "functions").glob("*/app.py"))
 FENXIAO = sorted((ROOT / "layers" / "fenxiao" / "fenxiao").rglob("*.py"))
 MAX_HANDLER_LINES = 60
 MAX_FUNCTION_LINES = 70
-REGISTRIES = re.compile(
-    "|".join([r"pypi\.(org|python)", r"files\.pythonhosted", r"registry\.(npmjs|yarnpkg|npmmirror)", r"--index-url\b"])
-)
+REGISTRIES = re.compile(r"pypi\.(org|python)|files\.pythonhosted|registry\.(npmjs|yarnpkg|npmmirror)|--index-url\b")
 MACHINE_PATHS = re.compile(r"(?<![\w.$}])/(home|root|Users|work|tmp|mnt|var/folders)/\w")
 
 

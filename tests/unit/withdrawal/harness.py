@@ -3,10 +3,12 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from fenxiao.ledger.model import Entry, Movement, Platform, Wallet, WalletKey
 from fenxiao.ledger.post import post

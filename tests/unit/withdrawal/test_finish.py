@@ -1,8 +1,7 @@
 """What WeChat says of a transfer: repeated, late, contradicting, wrong."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from fenxiao.ledger.model import Wallet
 from fenxiao.wechat.facts import TransferResult, TransferState

@@ -1,9 +1,9 @@
 """The whole way of a withdrawal, on the real state machines and the real tables."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from fenxiao.ledger.model import Wallet
 from fenxiao.review.model import Verdict

@@ -1,9 +1,9 @@
 """Limits, figures and the route of a withdrawal."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from fenxiao.withdrawal.model import Payee, Recent, ReturnReason, Route, Signal
 from fenxiao.withdrawal.policy import assess, figures, net_problem, quiet_until

@@ -8,11 +8,11 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
 import msgspec
 from botocore.exceptions import ClientError
+from msgspec import Struct
 from pynamodb.attributes import Attribute
 from pynamodb.connection.table import TableConnection
 from pynamodb.constants import KEY, NUMBER, STRING
@@ -94,8 +94,7 @@ class Item(Model):
         return connection
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """Why one action cancelled its transaction: DynamoDB's code, and the item as it was if the action asked for it."""
 
     code: str

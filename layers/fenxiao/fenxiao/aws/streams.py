@@ -6,10 +6,10 @@ consumer's own dead-letter queue with the reason; an alarm watches the queue and
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
 
 from fenxiao.aws.clients import client
 from fenxiao.aws.dynamodb import RawItem
@@ -31,8 +31,7 @@ _PASSING_CODES: Final = frozenset(
 _REASON_LIMIT: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One change of an item: what it was and what it is, in DynamoDB's JSON; `None` before birth and after removal."""
 
     old: RawItem | None

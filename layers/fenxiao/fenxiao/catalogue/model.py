@@ -1,11 +1,11 @@
 """What is sold."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sku:
+
+class Sku(Struct, frozen=True, kw_only=True):
     """A variant of a product that can be ordered."""
 
     sku_id: str
@@ -13,8 +13,7 @@ class Sku:
     price_fen: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
+class Product(Struct, frozen=True, kw_only=True):
     """A product with its variants; `category` is the word that rule sets may give rates to."""
 
     product_id: str

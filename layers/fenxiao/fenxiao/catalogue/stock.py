@@ -4,15 +4,15 @@ Pure: which shards a quantity is put into or taken from.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 STOCK_SHARDS: Final = 8
 """One item takes about a thousand writes a second; a product remembers with how many shards it was created."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Portion:
+class Portion(Struct, frozen=True, kw_only=True):
     """A quantity in, or out of, one shard."""
 
     sku_id: str
@@ -20,8 +20,7 @@ class Portion:
     quantity: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adjustment:
+class Adjustment(Struct, frozen=True, kw_only=True):
     """A change of a SKU's stock by staff; the key tells a repeated request from a second one."""
 
     sku_id: str

@@ -1,9 +1,10 @@
 """Which journals an order still needs: target − posted, for every event that has happened (M1, M2, M5)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from fenxiao.commission.rules import RuleSet
 from fenxiao.commission.split import split
@@ -16,16 +17,14 @@ _REFUND: Final = "refund#"
 _RELEASE: Final = "release#"
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(Struct, frozen=True):
     """An order is due to settle: when, and for whom not, because the member is suspended (M17)."""
 
     at: datetime
     withheld: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
-class _Books:
+class _Books(Struct):
     """What the order's journals, posted and planned, have given each beneficiary so far."""
 
     held: dict[str, int]

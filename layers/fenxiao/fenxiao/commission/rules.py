@@ -4,10 +4,11 @@ Precedence: a product's own rates, else its category's, else the base rates.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct, field
 
 from fenxiao.config import MAX_LEVELS_LIMIT
 from fenxiao.errors import BadRequestError
@@ -37,8 +38,7 @@ class RuleFaultError(BadRequestError):
     title = "佣金规则不符合要求"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleSet:
+class RuleSet(Struct, frozen=True, kw_only=True):
     """One version of the rules."""
 
     version: int

@@ -1,9 +1,10 @@
 """The settlement run: what is due settles when the hold has passed and WeChat has released the money (M17)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from fenxiao.clock import Clock
 from fenxiao.commission.follow import follow, settle, version_of
@@ -24,8 +25,7 @@ _ASK_AGAIN: Final = timedelta(hours=1)
 _LOOK_AGAIN: Final = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Settler:
+class Settler(Struct, frozen=True):
     """What the settlement run works with."""
 
     orders: OrderStore
@@ -53,7 +53,7 @@ class Settler:
                     do(due, now)
                 except Exception:  # noqa: BLE001 - one order's fault must not hold up the others
                     faults += 1
-                    count("SettlementFault", work=kind)
+                    count("SettlementFault")
                     logger.exception("due order failed", extra={"order_id": due.order_id, "work": kind})
         return faults
 

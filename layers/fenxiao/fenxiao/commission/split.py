@@ -1,7 +1,8 @@
 """The split: who earns how much of what is left of an order. A function of its arguments only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from fenxiao.commission.rules import RuleSet, SelfPurchase
 from fenxiao.money import share_fen
@@ -9,8 +10,7 @@ from fenxiao.order.model import Order, OrderLine, Payment
 from fenxiao.relation.model import Standing
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Struct, frozen=True):
     """A place in the chain: who holds it, and whether the holder may earn on this order."""
 
     member_id: str

@@ -5,12 +5,12 @@ errors are mapped in this one place. The table of operations also writes the Ope
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol, cast
 
 import msgspec
 from chalice.app import Chalice, Response
+from msgspec import Struct, field
 
 from fenxiao.errors import BadRequestError, DomainError, ForbiddenError, UnauthenticatedError
 from fenxiao.http.problem import MEDIA_TYPE, InternalError, MediaTypeError, RouteNotFoundError, problem
@@ -45,8 +45,7 @@ class Role(StrEnum):
     OPERATIONS = "operations"
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(Struct, frozen=True):
     """Who asks, as the authorizer found."""
 
     kind: Auth
@@ -54,8 +53,7 @@ class Principal:
     roles: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Request[B]:
+class Request[B](Struct, frozen=True):
     """One call of an operation: `body` is decoded and validated, `path` holds the path parameters."""
 
     body: B
@@ -95,8 +93,7 @@ class IdempotencyKeyError(BadRequestError):
     title = "缺少幂等键"
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """An answer that is not JSON, such as a page or the plain words that WeChat expects."""
 
     body: str
@@ -105,8 +102,7 @@ class Text:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """A route as the OpenAPI document describes it."""
 
     method: str

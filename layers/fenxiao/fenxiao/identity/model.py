@@ -1,8 +1,9 @@
 """Who acts: kinds of principals, sessions, staff."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class PrincipalKind(StrEnum):
@@ -12,8 +13,7 @@ class PrincipalKind(StrEnum):
     STAFF = "staff"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class Session(Struct, frozen=True, kw_only=True):
     """A sign-in on one device; its refresh token is replaced with every use."""
 
     subject: str
@@ -23,8 +23,7 @@ class Session:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Staff:
+class Staff(Struct, frozen=True, kw_only=True):
     """A person of the merchant's."""
 
     staff_id: str
@@ -37,8 +36,7 @@ class Staff:
     last_failed_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PhoneRecord:
+class PhoneRecord(Struct, frozen=True, kw_only=True):
     """A member's phone number, sealed, and the key under which it is found; neither until one is given."""
 
     sealed: bytes | None = None

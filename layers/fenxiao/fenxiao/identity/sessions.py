@@ -5,9 +5,10 @@ Token life times run on the wall clock, not on business time: they guard against
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from fenxiao.identity import tokens
 from fenxiao.identity.errors import InvalidTokenError
@@ -22,8 +23,7 @@ _LIFE: Final = {PrincipalKind.MEMBER: timedelta(days=30), PrincipalKind.STAFF: t
 type SessionStores = Mapping[PrincipalKind, SessionStore]
 
 
-@dataclass(frozen=True, slots=True)
-class IssuedTokens:
+class IssuedTokens(Struct, frozen=True):
     """What a client is given."""
 
     access_token: str

@@ -12,9 +12,10 @@ import hashlib
 import hmac
 import json
 import secrets
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from fenxiao.identity.errors import InvalidTokenError
 from fenxiao.identity.model import PrincipalKind
@@ -25,8 +26,7 @@ _MAX_LENGTH: Final = 1024
 _REFRESH_PARTS: Final = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claims:
+class Claims(Struct, frozen=True, kw_only=True):
     """What an access token says; times are epoch seconds."""
 
     subject: str

@@ -1,14 +1,15 @@
 """Applying entries to wallets, in memory: which postings each becomes, and what the write must require (M6)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fenxiao.ledger.errors import BrokenBooksError, InsufficientBalanceError
 from fenxiao.ledger.model import Bucket, Entry, Journal, Movement, Posting, Wallet, WalletKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalletChange:
+class WalletChange(Struct, frozen=True, kw_only=True):
     """The one update of a wallet that a transaction carries.
 
     `held_fen` and `reserved_fen` are net changes; `needed_*` is the least that must be there so that no step of the

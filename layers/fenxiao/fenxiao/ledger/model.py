@@ -7,9 +7,10 @@ A journal is one immutable item holding all its postings, which sum to zero. Amo
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 
 class TaxClass(StrEnum):
@@ -36,16 +37,14 @@ class Platform(StrEnum):
     PAID_OUT = "paid_out"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class WalletKey:
+class WalletKey(Struct, frozen=True, order=True):
     """Whose wallet, for which kind of income."""
 
     member_id: str
     tax_class: TaxClass = TaxClass.COMMISSION
 
 
-@dataclass(frozen=True, slots=True)
-class Wallet:
+class Wallet(Struct, frozen=True):
     """Balances in fen, all at least zero; `available` or `debt` is zero (M4)."""
 
     held_fen: int = 0
@@ -54,8 +53,7 @@ class Wallet:
     debt_fen: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Movement:
+class Movement(Struct, frozen=True, kw_only=True):
     """What an entry does to one wallet.
 
     A positive `free_fen` repays debt first and then becomes available; a negative one takes from what is available,
@@ -73,8 +71,7 @@ class Movement:
         return self.held_fen + self.free_fen + self.reserved_fen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """A journal to post: the n-th of its cause's collection (M1).
 
     `cause` holds ids, amounts and snapshot versions only, never balances or times of processing: its hash tells a
@@ -109,8 +106,7 @@ class Entry:
         return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(Struct, frozen=True):
     """One line of a journal: an account and what it was credited with."""
 
     member_id: str
@@ -120,8 +116,7 @@ class Posting:
     amount_fen: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Journal:
+class Journal(Struct, frozen=True, kw_only=True):
     """A posted entry; never changed, never removed."""
 
     collection: str

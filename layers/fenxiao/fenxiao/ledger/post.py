@@ -1,8 +1,9 @@
 """Posting: journals, wallets and whatever belongs to them, in one transaction (M1, M3, M6, M7)."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from fenxiao.aws.dynamodb import MAX_TRANSACTION_ACTIONS, Transaction, TransactionCancelledError, back_off
 from fenxiao.errors import BusyError
@@ -19,8 +20,7 @@ _HALVE_AFTER: Final = 3
 """So many lost races in a row mean that a batch shares a wallet with another writer: smaller steps get through (M7)."""
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """What became of each entry."""
 
     posted: list[Journal] = field(default_factory=list)

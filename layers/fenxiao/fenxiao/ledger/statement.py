@@ -1,9 +1,10 @@
 """What the journals say of members and days: statement lines and daily totals, as plain values."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
+
+from msgspec import Struct
 
 from fenxiao.clock import shanghai_day
 from fenxiao.ledger.model import Bucket, Journal, Platform
@@ -16,8 +17,7 @@ ACCOUNTS: Final = (*(f"{bucket}_fen" for bucket in Bucket), *(f"{account}_fen" f
 FIGURES: Final = (*ACCOUNTS, SALES, REFUNDS, ORDERS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatementLine:
+class StatementLine(Struct, frozen=True, kw_only=True):
     """What one journal did to one member's wallet; a debt is shown positive."""
 
     at: datetime

@@ -1,16 +1,17 @@
 """Closing an order that was not paid, by the buyer's wish or because its time is over."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from fenxiao.aws.dynamodb import Transaction
 from fenxiao.catalogue.store import return_stock
 from fenxiao.order.course import closed
 from fenxiao.order.errors import NotCancellableError
 from fenxiao.order.model import Order, OrderStatus
-from fenxiao.order.payment import Bookkeeper, record_payment
-from fenxiao.order.ports import PaymentPort
+from fenxiao.order.payment import record_payment
+from fenxiao.order.ports import Bookkeeper, PaymentPort
 from fenxiao.order.reading import own_order
 from fenxiao.order.store import Change
 from fenxiao.wechat.errors import WeChatRefusedError
@@ -19,8 +20,7 @@ from fenxiao.wechat.facts import PaymentResult
 _PAID_MEANWHILE: Final = "ORDERPAID"
 
 
-@dataclass(frozen=True, slots=True)
-class Closer:
+class Closer(Struct, frozen=True):
     """What it takes to close an order."""
 
     books: Bookkeeper

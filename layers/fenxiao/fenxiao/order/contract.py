@@ -139,21 +139,6 @@ class OrderDetail(OrderView, frozen=True, kw_only=True):
     refunds: list[RefundView]
 
 
-class MismatchView(msgspec.Struct, frozen=True):
-    """A report of WeChat's that does not agree with the order: its number there, what is wrong, and the amounts."""
-
-    reference: str
-    what: str
-    expected_fen: int
-    reported_fen: int
-
-
-class StaffOrder(OrderDetail, frozen=True, kw_only=True):
-    """An order as staff see it."""
-
-    mismatches: list[MismatchView]
-
-
 def address_view(address_id: str, address: Address) -> AddressView:
     """Return an address as it is answered."""
     return AddressView(address_id, address.recipient, address.phone, address.region, address.street)
@@ -181,13 +166,6 @@ def order_detail(order: Order, refunds: Sequence[Refund]) -> OrderDetail:
     """Return an order with its refunds, the oldest first."""
     views = [refund_view(refund) for refund in sorted(refunds, key=lambda refund: refund.requested_at)]
     return OrderDetail(**msgspec.structs.asdict(order_view(order)), refunds=views)
-
-
-def staff_order(order: Order, orders: OrderStore) -> StaffOrder:
-    """Return an order with its refunds and what a person must look at."""
-    detail = order_detail(order, orders.refunds(order.order_id))
-    mismatches = msgspec.convert(orders.mismatches(order.order_id), list[MismatchView], from_attributes=True)
-    return StaffOrder(**msgspec.structs.asdict(detail), mismatches=mismatches)
 
 
 def refund_view(refund: Refund) -> RefundView:

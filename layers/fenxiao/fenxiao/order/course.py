@@ -3,9 +3,10 @@
 A function returns the order unchanged if the event has already happened to it, and raises if it may not happen now.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec.structs import replace
 
 from fenxiao.order.errors import (
     NotPayableError,

@@ -1,18 +1,18 @@
 """Shipping, receipt, and WeChat's word that it released the funds."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from fenxiao.clock import Clock
 from fenxiao.order.course import received, settled_by_wechat, shipped
-from fenxiao.order.model import Order, Shipment
+from fenxiao.order.model import FREIGHT_CATEGORY, Order, Shipment
 from fenxiao.order.reading import named_order, own_order
 from fenxiao.order.store import Change, OrderStore
-from fenxiao.wechat.facts import SettlementMessage
+from fenxiao.wechat.facts import Parcel, SettlementMessage
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatch:
+class Dispatch(Struct, frozen=True):
     """What it takes to ship."""
 
     orders: OrderStore
@@ -32,6 +32,25 @@ def ship(dispatch: Dispatch, order_id: str, carrier: str, tracking_number: str) 
     named_order(dispatch.orders, order_id)
     shipment = Shipment(carrier=carrier, tracking_number=tracking_number, shipped_at=dispatch.clock.now())
     return dispatch.orders.alter(order_id, lambda order: Change(shipped(order, shipment, dispatch.receive_after)))
+
+
+def parcel_of(order: Order) -> Parcel:
+    """Return how a shipped order went out, as WeChat is told.
+
+    Raises:
+        ValueError: the order was not shipped.
+    """
+    if order.shipment is None:
+        raise ValueError(f"order {order.order_id} was not shipped")
+    goods = [f"{line.title}×{line.quantity}" for line in order.lines if line.category != FREIGHT_CATEGORY]
+    return Parcel(
+        out_trade_no=order.order_id,
+        openid=order.openid,
+        description="，".join(goods),
+        carrier=None if order.is_virtual else order.shipment.carrier,
+        tracking_number=None if order.is_virtual else order.shipment.tracking_number,
+        receiver_phone=order.address.phone if order.address else None,
+    )
 
 
 def confirm_receipt(orders: OrderStore, member_id: str, order_id: str, now: datetime) -> Order:

@@ -1,18 +1,18 @@
 """The order stream's way to WeChat: requests of new refunds, and how paid orders were shipped."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
+
 from fenxiao.aws.streams import Change, changes, consume
-from fenxiao.order.payment import Bookkeeper
-from fenxiao.order.ports import RefundPort, ShippingPort
+from fenxiao.order.delivery import parcel_of
+from fenxiao.order.ports import Bookkeeper, RefundPort, ShippingPort
 from fenxiao.order.refunding import request_refund
 from fenxiao.order.store import order_from_image, refund_from_image
 
 
-@dataclass(frozen=True, slots=True)
-class Courier:
+class Courier(Struct, frozen=True):
     """What it takes to tell WeChat."""
 
     books: Bookkeeper
@@ -38,7 +38,7 @@ class Courier:
     def _upload(self, order_id: str) -> None:
         order = self.books.orders.order(order_id)
         if order.refundable_fen:  # WeChat takes no shipping information for what is refunded altogether
-            self.shipping.upload(order)
+            self.shipping.upload(parcel_of(order))
 
 
 def newly_shipped(change: Change) -> str | None:

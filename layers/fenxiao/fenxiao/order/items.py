@@ -1,7 +1,6 @@
 """Items of `ORDER_TABLE` and what they mean.
 
-`T…` / `order` is an order, `T…` / `refund#R…` a refund of it, `T…` / `mismatch#…` a report of WeChat's that a person
-must look at, `M…` / `address#…` an address of a member.
+`T…` / `order` is an order, `T…` / `refund#R…` a refund of it, `M…` / `address#…` an address of a member.
 """
 
 from typing import Final
@@ -31,7 +30,6 @@ from fenxiao.relation.model import Upline
 
 ORDER: Final = "order"
 REFUND: Final = "refund#"
-MISMATCH: Final = "mismatch#"
 ADDRESS: Final = "address#"
 
 
@@ -130,22 +128,6 @@ class RefundItem(Item):
     request_hash = UnicodeAttribute()
     due_shard = UnicodeAttribute(null=True)
     due_at = MomentAttribute(null=True)
-
-
-class MismatchItem(Item):
-    """A report of WeChat's that does not agree with the order; put once, never changed."""
-
-    class Meta:
-        """Table."""
-
-        table_name = table_name("ORDER_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
-    what = UnicodeAttribute()
-    expected_fen = IntegerAttribute()
-    reported_fen = IntegerAttribute()
-    noted_at = MomentAttribute()
 
 
 class AddressItem(Item):

@@ -1,8 +1,9 @@
 """What an order is: lines, the chain at placement, and what the payment's instant froze (M10)."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from fenxiao.catalogue.stock import Portion
 from fenxiao.relation.model import Standing, Upline
@@ -41,16 +42,14 @@ class Work(StrEnum):
     CLAWBACK = "clawback"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
+class Due(Struct, frozen=True, kw_only=True):
     """Work that a sweeper takes up from a moment on; an order or a refund waits for one thing at a time."""
 
     work: Work
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderLine:
+class OrderLine(Struct, frozen=True, kw_only=True):
     """One line; `paid_fen` is price × quantity less its share of discounts, the base of M12 before refunds."""
 
     product_id: str
@@ -77,16 +76,14 @@ class OrderLine:
         return self.paid_fen - self.refunded_fen - self.refund_pending_fen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrozenStanding:
+class FrozenStanding(Struct, frozen=True, kw_only=True):
     """The standing of the buyer or an upline at the payment's instant."""
 
     member_id: str
     standing: Standing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payment:
+class Payment(Struct, frozen=True, kw_only=True):
     """What WeChat said of the payment, and what its instant froze."""
 
     transaction_id: str
@@ -99,8 +96,7 @@ class Payment:
     """False for a payment that came after the order was closed: it is refunded in full and earns nothing (M20)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class Address(Struct, frozen=True, kw_only=True):
     """Where to send the goods."""
 
     recipient: str
@@ -109,8 +105,7 @@ class Address:
     street: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shipment:
+class Shipment(Struct, frozen=True, kw_only=True):
     """How the goods went out; `carrier` is WeChat's code of the express company."""
 
     carrier: str
@@ -118,16 +113,14 @@ class Shipment:
     shipped_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepay:
+class Prepay(Struct, frozen=True, kw_only=True):
     """WeChat's prepay session of an order, used again until shortly before it ends."""
 
     prepay_id: str
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(Struct, frozen=True, kw_only=True):
     """An order with everything that its commission depends on.
 
     `version` grows with every change, and every change is written on the condition that it is as read.
@@ -174,8 +167,7 @@ class Order:
         return all(line.is_virtual for line in self.lines)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refund:
+class Refund(Struct, frozen=True, kw_only=True):
     """A whole or partial refund: `line_fens[i]` is what it takes from line i, fixed when it was created (M15)."""
 
     refund_id: str

@@ -1,15 +1,16 @@
 """Taking in a payment that WeChat reports, by notification or by query (M10, M18, M20)."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from msgspec import Struct
+
 from fenxiao.aws.dynamodb import Transaction
-from fenxiao.clock import Clock
 from fenxiao.ids import Kind, derived_id
 from fenxiao.observability import count
 from fenxiao.order.course import REFUND_GRACE, paid, paid_late
 from fenxiao.order.errors import OrderNotFoundError, PaymentMismatchError
+from fenxiao.order.mismatch import PAYMENT_MISMATCH, report_mismatch
 from fenxiao.order.model import (
     Due,
     FrozenStanding,
@@ -20,7 +21,8 @@ from fenxiao.order.model import (
     RefundStatus,
     Work,
 )
-from fenxiao.order.store import Also, Change, Mismatch, OrderStore, put_refund
+from fenxiao.order.ports import Bookkeeper
+from fenxiao.order.store import Also, Change, put_refund
 from fenxiao.relation.model import Member, Standing
 from fenxiao.relation.store import MemberStore
 from fenxiao.wechat.facts import PaymentResult
@@ -28,17 +30,7 @@ from fenxiao.wechat.facts import PaymentResult
 _LATE_REASON: Final = "订单已关闭，自动退款"
 
 
-@dataclass(frozen=True, slots=True)
-class Bookkeeper:
-    """What it takes to take in what WeChat reports."""
-
-    orders: OrderStore
-    members: MemberStore
-    clock: Clock
-
-
-@dataclass(frozen=True, slots=True)
-class _Paid:
+class _Paid(Struct, frozen=True):
     """A successful payment with all that a success must have."""
 
     transaction_id: str
@@ -54,7 +46,7 @@ def record_payment(books: Bookkeeper, result: PaymentResult) -> Order:
     Raises:
         OrderNotFoundError: there is no such order (yet): WeChat will tell again.
         PaymentMismatchError: amount or payer differ from the order's, or it is a second payment of the same order; it
-            is kept for a person to look at and not booked.
+            becomes a case and is not booked.
     """
     order = books.orders.find(result.out_trade_no)
     if order is None:
@@ -79,17 +71,15 @@ def _checked(books: Bookkeeper, order: Order, result: PaymentResult) -> _Paid:
         wrong = "payer"
     else:
         return _Paid(result.transaction_id, result.success_time)
-    books.orders.note_mismatch(
-        Mismatch(
-            order_id=order.order_id,
-            reference=result.transaction_id or "unknown",
-            what=wrong,
-            expected_fen=order.total_fen,
-            reported_fen=reported_fen,
-        ),
-        books.clock.now(),
+    report_mismatch(
+        books,
+        PAYMENT_MISMATCH,
+        order.order_id,
+        result.transaction_id or "unknown",
+        wrong,
+        expected_fen=order.total_fen,
+        reported_fen=reported_fen,
     )
-    count("PaymentMismatch", what=wrong)
     raise PaymentMismatchError(wrong)
 
 

@@ -3,11 +3,12 @@
 import hashlib
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fenxiao.aws.dynamodb import MAX_TRANSACTION_ACTIONS, Transaction, TransactionCancelledError, back_off
 from fenxiao.catalogue.errors import OutOfStockError
@@ -29,8 +30,7 @@ from fenxiao.relation.uplines import chain_of
 _MAX_ATTEMPTS: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Shop:
+class Shop(Struct, frozen=True):
     """What it takes to place an order."""
 
     orders: OrderStore

@@ -1,13 +1,18 @@
-"""What the order room needs from WeChat.
+"""What the order room works with: WeChat, and the books in which it takes down what WeChat reports.
 
-Each call raises `aws.streams.PassingError` (or a subclass) for a fault that passes, and another error for a refusal.
+Each call to WeChat raises `errors.PassingError` for a fault that passes, and another error for a refusal.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from fenxiao.order.model import Order
-from fenxiao.wechat.facts import PaymentParameters, PaymentResult, RefundResult, ShippedOrder
+from msgspec import Struct
+
+from fenxiao.clock import Clock
+from fenxiao.order.store import OrderStore
+from fenxiao.relation.store import MemberStore
+from fenxiao.review.store import CaseStore
+from fenxiao.wechat.facts import Parcel, PaymentParameters, PaymentResult, RefundResult, ShippedOrder
 
 
 class PaymentPort(Protocol):
@@ -45,10 +50,20 @@ class RefundPort(Protocol):
 class ShippingPort(Protocol):
     """WeChat's shipping management, which releases the funds."""
 
-    def upload(self, order: Order) -> None:
+    def upload(self, parcel: Parcel) -> None:
         """Tell WeChat how a paid order was shipped; telling it again changes nothing."""
         ...
 
     def status(self, order_id: str) -> ShippedOrder | None:
         """Return the order as WeChat sees it, `None` if WeChat does not know it."""
         ...
+
+
+class Bookkeeper(Struct, frozen=True):
+    """What it takes to take in what WeChat reports."""
+
+    orders: OrderStore
+    members: MemberStore
+    cases: CaseStore
+    clock: Clock
+    review_time: timedelta

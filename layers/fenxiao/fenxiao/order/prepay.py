@@ -1,8 +1,9 @@
 """Asking WeChat for a prepay, with which the buyer's phone pays."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from fenxiao.clock import Clock
 from fenxiao.order.course import prepaid, prepay_requested
@@ -22,8 +23,7 @@ _OVER: Final = frozenset({"ORDERPAID", "ORDER_CLOSED"})
 """WeChat knows of an end that we were not told of yet; the sweeper asks for it when the time to pay is over."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cashier:
+class Cashier(Struct, frozen=True):
     """What it takes to ask for a payment."""
 
     orders: OrderStore

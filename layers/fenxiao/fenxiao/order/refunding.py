@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from fenxiao.aws.dynamodb import Transaction
 from fenxiao.errors import IdempotencyKeyReusedError
@@ -17,11 +17,11 @@ from fenxiao.order.allocation import by_amount, by_line, whole
 from fenxiao.order.contract import RequestRefund
 from fenxiao.order.course import REFUND_GRACE, failed, pending, refunded, released, succeeded
 from fenxiao.order.errors import BadRefundError, NotRefundableError, RefundMismatchError, RefundNotFoundError
+from fenxiao.order.mismatch import REFUND_MISMATCH, report_mismatch
 from fenxiao.order.model import Due, Order, Refund, RefundStatus, Work
-from fenxiao.order.payment import Bookkeeper
-from fenxiao.order.ports import RefundPort
+from fenxiao.order.ports import Bookkeeper, RefundPort
 from fenxiao.order.reading import named_order
-from fenxiao.order.store import Change, Mismatch, OrderStore, end_refund, put_refund
+from fenxiao.order.store import Change, OrderStore, end_refund, put_refund
 from fenxiao.wechat.facts import RefundResult
 
 MAX_REFUNDS: Final = 50
@@ -74,14 +74,14 @@ def record_refund(books: Bookkeeper, result: RefundResult) -> Refund:
     at WeChat's own desk, after which SUCCESS follows.
 
     Raises:
-        RefundNotFoundError: we gave no such number: it is kept for a person, and WeChat will tell again (M15).
-        RefundMismatchError: the amount is not ours, or another end stands; it is kept for a person and not booked.
+        RefundNotFoundError: we gave no such number: it becomes a case, and WeChat will tell again (M15).
+        RefundMismatchError: the amount is not ours, or another end stands; it becomes a case and is not booked.
     """
     refund = books.orders.refund(result.out_trade_no, result.out_refund_no)
     if refund is None:
         count("UnknownRefund")
         if books.orders.find(result.out_trade_no):
-            _keep(books, result, "unknown_refund", 0)
+            _report(books, result, "unknown_refund", 0)
         raise RefundNotFoundError
     if result.refund_fen != refund.amount_fen:
         raise _mismatch(books, result, "refund_amount", refund)
@@ -99,8 +99,7 @@ def record_refund(books: Bookkeeper, result: RefundResult) -> Refund:
     return books.orders.refund(result.out_trade_no, result.out_refund_no) or refund
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
+class _Draft(Struct, frozen=True):
     refund_id: str
     request_hash: str
     request: RequestRefund
@@ -165,17 +164,17 @@ def _end(books: Bookkeeper, result: RefundResult, end: Refund, effect: Callable[
 
 
 def _mismatch(books: Bookkeeper, result: RefundResult, what: str, refund: Refund) -> RefundMismatchError:
-    _keep(books, result, what, refund.amount_fen)
-    count("RefundMismatch", what=what)
+    _report(books, result, what, refund.amount_fen)
     return RefundMismatchError(what)
 
 
-def _keep(books: Bookkeeper, result: RefundResult, what: str, expected_fen: int) -> None:
-    mismatch = Mismatch(
-        order_id=result.out_trade_no,
-        reference=result.out_refund_no,
-        what=what,
+def _report(books: Bookkeeper, result: RefundResult, what: str, expected_fen: int) -> None:
+    report_mismatch(
+        books,
+        REFUND_MISMATCH,
+        result.out_trade_no,
+        result.out_refund_no,
+        what,
         expected_fen=expected_fen,
         reported_fen=result.refund_fen,
     )
-    books.orders.note_mismatch(mismatch, books.clock.now())

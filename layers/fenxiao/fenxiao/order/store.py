@@ -1,10 +1,11 @@
 """Orders, refunds and addresses in DynamoDB (`ORDER_TABLE`)."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from msgspec import Struct
+from msgspec.structs import replace
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
@@ -15,12 +16,10 @@ from fenxiao.errors import BusyError
 from fenxiao.order.errors import OrderNotFoundError, TooManyAddressesError
 from fenxiao.order.items import (
     ADDRESS,
-    MISMATCH,
     ORDER,
     REFUND,
     AddressItem,
     DueItem,
-    MismatchItem,
     OrderItem,
     RefundItem,
     due_changes,
@@ -43,16 +42,14 @@ type Also = Callable[[Transaction], None]
 """Adds what is written together with an order's change."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What a decision makes of an order, and what is written in the same transaction."""
 
     after: Order
     also: Also | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DueOrder:
+class DueOrder(Struct, frozen=True):
     """An order (`sk` is `order`) or a refund (`sk` is `refund#R…`) that waits in the due index."""
 
     order_id: str
@@ -64,17 +61,6 @@ class DueOrder:
     def refund_id(self) -> str:
         """Return the refund's id; empty for an order."""
         return self.sk.removeprefix(REFUND) if self.sk.startswith(REFUND) else ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mismatch:
-    """A report of WeChat's that does not agree with the order: which, what is wrong, and the amounts."""
-
-    order_id: str
-    reference: str
-    what: str
-    expected_fen: int
-    reported_fen: int
 
 
 class OrderStore:
@@ -182,36 +168,6 @@ class OrderStore:
             OrderItem.version.add(1),
         ]
         _update(OrderItem(order_id, ORDER), actions, OrderItem.status == OrderStatus.RECEIVED)
-
-    def note_mismatch(self, mismatch: Mismatch, now: datetime) -> None:
-        """Keep a mismatch for a person to look at; the first of its reference stands."""
-        item = MismatchItem(
-            mismatch.order_id,
-            MISMATCH + mismatch.reference,
-            what=mismatch.what,
-            expected_fen=mismatch.expected_fen,
-            reported_fen=mismatch.reported_fen,
-            noted_at=now,
-        )
-        try:
-            item.save(MismatchItem.pk.does_not_exist())
-        except Exception as error:
-            if not condition_failed(error):
-                raise
-
-    def mismatches(self, order_id: str) -> list[Mismatch]:
-        """Return the mismatches of an order."""
-        items = MismatchItem.query(order_id, MismatchItem.sk.startswith(MISMATCH), consistent_read=True)
-        return [
-            Mismatch(
-                order_id=item.pk,
-                reference=item.sk.removeprefix(MISMATCH),
-                what=item.what,
-                expected_fen=item.expected_fen,
-                reported_fen=item.reported_fen,
-            )
-            for item in items
-        ]
 
     def _write(self, before: Order, change: Change) -> bool:
         actions = order_changes(before, change.after)

@@ -1,9 +1,10 @@
 """The sweep: what no event has finished in time (M29)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from fenxiao.observability import count, logger
 from fenxiao.order.close import Closer, close_unpaid
@@ -21,8 +22,7 @@ _ASK_AGAIN: Final = timedelta(hours=1)
 """WeChat pays most refunds within minutes, some within days."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sweeper:
+class Sweeper(Struct, frozen=True):
     """What the sweep works with."""
 
     closer: Closer
@@ -50,7 +50,7 @@ class Sweeper:
         try:
             do(due, now)
         except Exception:  # noqa: BLE001 - one item's fault must not hold up the others
-            count("OrderSweepFault", work=kind)
+            count("OrderSweepFault")
             logger.exception("due order failed", extra={"order_id": due.order_id, "work": kind})
             self.closer.books.orders.set_due(due, kind, now + _AFTER_FAULT)
             return False

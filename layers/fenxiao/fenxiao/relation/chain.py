@@ -4,9 +4,10 @@ Pure functions. A *hop* is one step up; the hop above a member is decided by tha
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from fenxiao.relation.model import BindingMode, Hop, Member, Upline
 
@@ -14,8 +15,7 @@ LINE_LIMIT: Final = 3
 """A stored line is cut here: more than three levels is pyramid selling by law."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BindingPolicy:
+class BindingPolicy(Struct, frozen=True, kw_only=True):
     """What the deployment decides about bindings."""
 
     mode: BindingMode

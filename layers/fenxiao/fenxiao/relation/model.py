@@ -1,8 +1,9 @@
 """Members and their place in the relation chain."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class BindingMode(StrEnum):
@@ -21,8 +22,7 @@ class Standing(StrEnum):
     SUSPENDED = "suspended"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StandingChange:
+class StandingChange(Struct, frozen=True, kw_only=True):
     """From `since` on the member has this standing, until the next change."""
 
     since: datetime
@@ -32,24 +32,21 @@ class StandingChange:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hop:
+class Hop(Struct, frozen=True, kw_only=True):
     """One step up a chain: the upline, and until when the binding below it is valid (`None`: without end)."""
 
     member_id: str
     valid_until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Upline:
+class Upline(Struct, frozen=True, kw_only=True):
     """One level of the chain at placement; `counts` is false from the first expired hop upwards (M11, M21)."""
 
     member_id: str
     counts: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class Member(Struct, frozen=True, kw_only=True):
     """A person who signed in once.
 
     `line` is the stored chain of ancestors, nearest first, cut at three; `line[0]` is this member's own binding and
@@ -77,8 +74,7 @@ class Member:
         return passed[-1].standing if passed else Standing.SHOPPER
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invite:
+class Invite(Struct, frozen=True, kw_only=True):
     """A code that binds whoever uses it to its owner."""
 
     code: str
@@ -89,8 +85,7 @@ class Invite:
     uses: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Binding:
+class Binding(Struct, frozen=True, kw_only=True):
     """A binding as it was decided, with everything that must still be so when it is written (M21)."""
 
     member: Member
@@ -102,8 +97,7 @@ class Binding:
     """The rebinding epoch, read before the ancestors were walked; `None` for a member without a downline."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
+class Edge(Struct, frozen=True, kw_only=True):
     """A member is in an ancestor's team, at a level; `position` sorts the team by joining time."""
 
     ancestor_id: str
@@ -111,8 +105,7 @@ class Edge:
     position: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenEdges:
+class WrittenEdges(Struct, frozen=True, kw_only=True):
     """The edges that exist for a member, and the version of that record."""
 
     edges: frozenset[Edge] = frozenset()

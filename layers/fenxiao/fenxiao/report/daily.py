@@ -1,9 +1,10 @@
 """The daily report: what the books say of one day in Shanghai. Pure: figures in, report out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
+
+from msgspec import Struct
 
 from fenxiao.ledger.model import Platform
 from fenxiao.ledger.statement import ACCOUNTS, ORDERS, REFUNDS, SALES
@@ -14,8 +15,7 @@ ALARM_SHARE_BPS: Final = 3_000
 """Commission as a share of net sales: up to 20 % is good, above 30 % alarms (requirement `cap`)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DailyReport:
+class DailyReport(Struct, frozen=True, kw_only=True):
     """Figures of one day, in fen.
 
     `commission_fen` is net of what refunds took back; `withdrawn_fen` is the gross of the withdrawals that were paid:

@@ -1,8 +1,10 @@
 """The rules of cases, pure: opening, deciding, timing out, closing (M27, M28)."""
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fenxiao.ids import Kind, derived_id
 from fenxiao.review.errors import AlreadyDecidedError, DecisionStaleError, LeadRequiredError, OwnRequestError
@@ -17,8 +19,7 @@ _DELIVERY_TIME: Final = timedelta(minutes=10)
 """A decided case that the machine has not closed by then is looked after by the sweeper (M29)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matter:
+class Matter(Struct, frozen=True, kw_only=True):
     """What somebody is to decide. Kind, subject and number give the case its id, so opening it twice opens one."""
 
     kind: str

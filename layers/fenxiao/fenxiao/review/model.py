@@ -1,8 +1,9 @@
 """What a case is: something for one or two people to decide, in rounds."""
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 type Facts = dict[str, str | int | list[str]]
 """What the reviewers need to know, frozen when the case was opened; no personal data."""
@@ -24,8 +25,7 @@ class Verdict(StrEnum):
     REJECT = "reject"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reviewer:
+class Reviewer(Struct, frozen=True, kw_only=True):
     """A staff member who decides; `person` is the keyed HMAC of who they are, `None` while that is not known."""
 
     staff_id: str
@@ -33,8 +33,7 @@ class Reviewer:
     is_lead: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True):
     """One reviewer's word in one round; never changed (M28)."""
 
     case_id: str
@@ -46,16 +45,14 @@ class Decision:
     decided_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoundToken:
+class RoundToken(Struct, frozen=True, kw_only=True):
     """The task token under which the machine waits for the end of a round."""
 
     round: int
     token: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True):
     """A case. `version` counts its writes: each write requires the version that was read.
 
     Round 1 is for any reviewer, round 2 for leads only. Approvals of an earlier round stand, as the facts have not
@@ -87,8 +84,7 @@ class Case:
     version: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseFile:
+class CaseFile(Struct, frozen=True, kw_only=True):
     """A case with every decision on it, oldest first."""
 
     case: Case

@@ -1,8 +1,9 @@
 """What WeChat tells us, in our words: plain values, so that only the adapters know its wire formats."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class TransferState(StrEnum):
@@ -23,16 +24,14 @@ class TransferState(StrEnum):
         return self in {TransferState.SUCCESS, TransferState.FAIL, TransferState.CANCELLED}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(Struct, frozen=True, kw_only=True):
     """Who signed in to the mini-program."""
 
     openid: str
     unionid: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentResult:
+class PaymentResult(Struct, frozen=True, kw_only=True):
     """A payment as notified or queried; `success` is false while it is unpaid, closed or failed."""
 
     out_trade_no: str
@@ -44,8 +43,7 @@ class PaymentResult:
     total_fen: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentParameters:
+class PaymentParameters(Struct, frozen=True, kw_only=True):
     """What `wx.requestPayment` takes; `pay_sign` is made with the merchant's key."""
 
     app_id: str
@@ -56,8 +54,7 @@ class PaymentParameters:
     pay_sign: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefundResult:
+class RefundResult(Struct, frozen=True, kw_only=True):
     """A refund as answered, notified or queried: PROCESSING, SUCCESS, CLOSED or ABNORMAL."""
 
     out_refund_no: str
@@ -67,8 +64,7 @@ class RefundResult:
     success_time: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferResult:
+class TransferResult(Struct, frozen=True, kw_only=True):
     """A transfer bill as answered, notified or queried; `package_info` opens the payee's confirmation page."""
 
     out_bill_no: str
@@ -80,16 +76,25 @@ class TransferResult:
     updated_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShippedOrder:
+class Parcel(Struct, frozen=True, kw_only=True):
+    """How a paid order went out: `tracking_number` and `carrier` are `None` when nothing is sent as a parcel."""
+
+    out_trade_no: str
+    openid: str
+    description: str
+    carrier: str | None
+    tracking_number: str | None
+    receiver_phone: str | None
+
+
+class ShippedOrder(Struct, frozen=True, kw_only=True):
     """An order in WeChat's shipping management; `settled_at` is set once WeChat has released the funds."""
 
     out_trade_no: str
     settled_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettlementMessage:
+class SettlementMessage(Struct, frozen=True, kw_only=True):
     """The pushed event `trade_manage_order_settlement`: WeChat settles (or has settled) an order."""
 
     out_trade_no: str

@@ -6,9 +6,8 @@ from typing import Final
 import msgspec
 
 from fenxiao.clock import SHANGHAI, Clock
-from fenxiao.order.model import FREIGHT_CATEGORY, Order
 from fenxiao.wechat.errors import WeChatRefusedError
-from fenxiao.wechat.facts import ShippedOrder
+from fenxiao.wechat.facts import Parcel, ShippedOrder
 from fenxiao.wechat.miniprogram_api import MiniProgramApi
 from fenxiao.wechat.settings import WeChatSettings
 
@@ -52,24 +51,20 @@ class WeChatShipping:
         self._settings = settings
         self._clock = clock
 
-    def upload(self, order: Order) -> None:
-        """Tell WeChat that everything of a paid order went out; telling it again changes nothing.
-
-        Raises:
-            ValueError: the order has no shipment.
-        """
+    def upload(self, parcel: Parcel) -> None:
+        """Tell WeChat that everything of a paid order went out; telling it again changes nothing."""
         body = {
             "order_key": {
                 "order_number_type": _BY_OUT_TRADE_NO,
                 "mchid": self._settings().mchid,
-                "out_trade_no": order.order_id,
+                "out_trade_no": parcel.out_trade_no,
             },
-            "logistics_type": _NOTHING_TO_SEND if order.is_virtual else _EXPRESS,
+            "logistics_type": _NOTHING_TO_SEND if parcel.tracking_number is None else _EXPRESS,
             "delivery_mode": _ONE_PARCEL,
             "is_all_delivered": True,
-            "shipping_list": [_parcel(order)],
+            "shipping_list": [_shipping(parcel)],
             "upload_time": self._clock.now().astimezone(SHANGHAI).isoformat(timespec="milliseconds"),
-            "payer": {"openid": order.openid},
+            "payer": {"openid": parcel.openid},
         }
         try:
             self._api.post("wxa/sec/order/upload_shipping_info", body, _Done)
@@ -95,14 +90,11 @@ class WeChatShipping:
         return ShippedOrder(out_trade_no=order.merchant_trade_no, settled_at=settled_at)
 
 
-def _parcel(order: Order) -> dict[str, object]:
-    if order.shipment is None:
-        raise ValueError(f"order {order.order_id} was not shipped")
-    goods = [f"{line.title}×{line.quantity}" for line in order.lines if line.category != FREIGHT_CATEGORY]
-    parcel: dict[str, object] = {"item_desc": "，".join(goods)[:_MAX_DESCRIPTION]}
-    if order.is_virtual:
-        return parcel
-    parcel |= {"tracking_no": order.shipment.tracking_number, "express_company": order.shipment.carrier}
-    if order.shipment.carrier == _WANTS_CONTACT and order.address is not None:
-        parcel["contact"] = {"receiver_contact": "****" + order.address.phone[-_VISIBLE_DIGITS:]}
-    return parcel
+def _shipping(parcel: Parcel) -> dict[str, object]:
+    shipping: dict[str, object] = {"item_desc": parcel.description[:_MAX_DESCRIPTION]}
+    if parcel.tracking_number is None:
+        return shipping
+    shipping |= {"tracking_no": parcel.tracking_number, "express_company": parcel.carrier}
+    if parcel.carrier == _WANTS_CONTACT and parcel.receiver_phone is not None:
+        shipping["contact"] = {"receiver_contact": "****" + parcel.receiver_phone[-_VISIBLE_DIGITS:]}
+    return shipping

@@ -9,9 +9,9 @@ The class has the methods of `wechatpy.session.SessionStorage`. Times are wall t
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.exceptions import PutError, UpdateError
 from pynamodb.expressions.condition import Condition
@@ -45,8 +45,7 @@ class TokenItem(Item):
     """Until then somebody is renewing it."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Token:
+class _Token(Struct, frozen=True):
     text: str
     ends_at: int
     claimed_until: int

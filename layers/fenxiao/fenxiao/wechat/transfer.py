@@ -6,8 +6,9 @@ anew each time that it is encrypted, and another body under the same number woul
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from fenxiao.wechat.calls import repeated, unavailable
 from fenxiao.wechat.errors import WeChatRefusedError
@@ -20,8 +21,7 @@ _PATH: Final = "/v3/fund-app/mch-transfer/transfer-bills"
 _NO_BILL: Final = "NOT_FOUND"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferTerms:
+class TransferTerms(Struct, frozen=True, kw_only=True):
     """What the merchant agreed with WeChat on its transfers, and reports with each of them."""
 
     scene_id: str

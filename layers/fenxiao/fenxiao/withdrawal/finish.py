@@ -1,9 +1,11 @@
 """How a withdrawal ends: paid or returned, the same journal number, so that only one can ever post (M22)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fenxiao.aws.dynamodb import Transaction, TransactionCancelledError, back_off
 from fenxiao.clock import shanghai_month
@@ -36,8 +38,7 @@ _ENDS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ending:
+class _Ending(Struct, frozen=True, kw_only=True):
     """All that is written when a withdrawal ends."""
 
     entry: Entry
@@ -168,7 +169,7 @@ def _refuse(books: Books, withdrawal: Withdrawal, result: TransferResult, kind: 
         required_approvals=2,
     )
     books.cases.open(opened(matter, books.clock.now(), books.review_time))
-    count("TransferRefused", reason=kind)
+    count("TransferRefused")
     error: type[ConflictError] = TransferMismatchError if kind == MISMATCH else TransferContradictionError
     raise error
 

@@ -4,9 +4,10 @@ Each step first reads the stored state and skips what is done, writes in one tra
 So a step may be run twice, an execution may stop anywhere, and another may begin from the start (M29).
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypedDict
+
+from msgspec.structs import replace
 
 from fenxiao.aws.dynamodb import Transaction, TransactionCancelledError, back_off
 from fenxiao.clock import shanghai_month

@@ -1,9 +1,11 @@
 """What a withdrawal is, and what is known of the person who is paid."""
 
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from fenxiao.ledger.model import TaxClass
 from fenxiao.wechat.facts import TransferState
@@ -63,8 +65,7 @@ class Signal(StrEnum):
     MONTH_SUM = "month_sum"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assessment:
+class Assessment(Struct, frozen=True, kw_only=True):
     """What the review thresholds said, with the rolling sums that they saw, this withdrawal included (M27)."""
 
     route: Route
@@ -73,8 +74,7 @@ class Assessment:
     month_fen: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class Figures(Struct, frozen=True, kw_only=True):
     """What becomes of the gross amount: tax + fee + net (M25)."""
 
     tax_fen: int
@@ -83,8 +83,7 @@ class Figures:
     tax_method: TaxMethod
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer:
+class Transfer(Struct, frozen=True, kw_only=True):
     """The transfer at WeChat, from the moment at which its request was stored."""
 
     body: str
@@ -102,8 +101,7 @@ class Transfer:
     """How many such cases were opened."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Withdrawal:
+class Withdrawal(Struct, frozen=True, kw_only=True):
     """A withdrawal. `version` counts its writes: each write requires the version that was read."""
 
     withdrawal_id: str
@@ -143,8 +141,7 @@ class Withdrawal:
         return f"withdrawal#{self.withdrawal_id}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recent:
+class Recent(Struct, frozen=True, kw_only=True):
     """A withdrawal of the last 30 days that was not returned."""
 
     withdrawal_id: str
@@ -152,8 +149,7 @@ class Recent:
     amount_fen: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payee:
+class Payee(Struct, frozen=True, kw_only=True):
     """What is kept per tax person: sums by month, the in-flight slot (M26) and the recent withdrawals (M27)."""
 
     person: str

@@ -1,9 +1,10 @@
 """What may be withdrawn, what becomes of it and who has to agree: pure (M24 to M27, WeChat's limits)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from fenxiao.clock import SHANGHAI
 from fenxiao.money import share_fen
@@ -29,8 +30,7 @@ _QUIET_END_OF_MONTH: Final = timedelta(hours=25)
 """A payee may confirm for 24 h, and WeChat may say so an hour late: no transfer may pass into the next month (M26)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """What a deployment decides about withdrawals."""
 
     min_fen: int

@@ -1,8 +1,9 @@
 """What the withdrawal's use cases need from outside, and what they work with."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
+
+from msgspec import Struct
 
 from fenxiao.clock import Clock
 from fenxiao.ledger.store import LedgerStore
@@ -49,8 +50,7 @@ class Members(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Books:
+class Books(Struct, frozen=True):
     """What it takes to write down a withdrawal's course and end."""
 
     withdrawals: WithdrawalStore
@@ -61,8 +61,7 @@ class Books:
     """How long a round of review may take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
+class Desk(Struct, frozen=True):
     """What it takes to carry a withdrawal through."""
 
     books: Books

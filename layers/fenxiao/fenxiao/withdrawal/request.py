@@ -1,9 +1,10 @@
 """Asking for a withdrawal: the funds are reserved and the request is written in one transaction."""
 
 import json
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
 
 from fenxiao.aws.dynamodb import Transaction, TransactionCancelledError, back_off
 from fenxiao.clock import shanghai_month
@@ -25,8 +26,7 @@ START_TIME: Final = timedelta(minutes=10)
 """A request whose execution has not gone on by then is looked after by the sweeper (M29)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """What a member asks for. The idempotency key is theirs, so the two together name the withdrawal."""
 
     member_id: str

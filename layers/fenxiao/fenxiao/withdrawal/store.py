@@ -5,11 +5,11 @@ member's withdrawals, `due` is the sweeper's.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from msgspec.structs import replace
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 

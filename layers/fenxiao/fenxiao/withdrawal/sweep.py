@@ -1,9 +1,11 @@
 """The sweeper: finds what events missed (M29), asks WeChat about transfers that have not ended (M22, M23)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from fenxiao.observability import count, logger
 from fenxiao.review.cases import Matter, case_id, opened
@@ -35,8 +37,7 @@ _LEADS_AFTER: Final = timedelta(days=20)
 _CANCELLABLE: Final = frozenset({TransferState.ACCEPTED, TransferState.PROCESSING, TransferState.WAIT_USER_CONFIRM})
 
 
-@dataclass(frozen=True, slots=True)
-class Sweeper:
+class Sweeper(Struct, frozen=True):
     """What the sweep works with."""
 
     desk: Desk
@@ -184,7 +185,7 @@ def _tried(work: str, item_id: str, do: Callable[[], None]) -> bool:
     try:
         do()
     except Exception:  # noqa: BLE001 - one item's fault must not hold up the others
-        count("SweepFault", work=work)
+        count("WithdrawalSweepFault")
         logger.exception("due item failed", extra={"item_id": item_id, "work": work})
         return False
     return True

@@ -5,10 +5,11 @@ below zero. F is monotone, and rounded half up to the fen.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import takewhile
 from typing import Final
+
+from msgspec import Struct
 
 from fenxiao.money import round_half_up
 
@@ -31,16 +32,14 @@ class TaxMethod(StrEnum):
     """The year's payments to a worker of a platform, in force since 2025-10-01."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MonthSum:
+class MonthSum(Struct, frozen=True, kw_only=True):
     """What a person was paid and had withheld in a Shanghai month, by month of success."""
 
     gross_fen: int = 0
     withheld_fen: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Bracket:
+class _Bracket(Struct, frozen=True):
     """A rate up to a taxable amount (`None`: without end), with the quick deduction that joins it to the one below."""
 
     up_to_fen: int | None
