@@ -265,8 +265,10 @@ class World:
 
         def look() -> Json | None:
             withdrawal: Json = person.get(f"/withdrawals/{withdrawal_id}")
-            ready = withdrawal.get("package_info") and "end_token" in json.dumps(self.withdrawal_items(withdrawal_id))
-            return withdrawal if ready else None
+            if not withdrawal.get("package_info"):
+                return None
+            (item,) = self.withdrawal_items(withdrawal_id)
+            return withdrawal if json.loads(item["data"]["S"])["end_token"] else None
 
         return wait_for("the transfer", look, TIMEOUT_SECONDS)
 

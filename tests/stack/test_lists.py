@@ -97,8 +97,8 @@ def test_statement_is_paged_newest_first(world: World) -> None:
 
 
 def test_withdrawals_are_paged_newest_first(world: World) -> None:
-    promoter = world.earner(3_000)
-    ids = [world.withdraw(promoter, fen) for fen in (100, 200, 300)]
+    promoter = world.earner(30_000)
+    ids = [world.withdraw(promoter, fen) for fen in (6_000, 7_000, 8_000)]
     for limit in (1, 2, 100):
         shown = [one["withdrawal_id"] for one in promoter.pages("/withdrawals", limit)]
         assert shown == ids[::-1]

@@ -18,6 +18,11 @@ def fail(call: Json, times: int = 1) -> Json:
     return {"fail_next": [call | SYSTEM_ERROR] * times}
 
 
+def faults(knobs: Json) -> int:
+    """Return how many calls are still to go wrong."""
+    return len(knobs.get("lose_answer", [])) + len(knobs.get("fail_next", []))
+
+
 @pytest.mark.parametrize("knobs", [lose(PREPAY), fail(PREPAY)], ids=["answer lost", "5xx"])
 def test_troubled_prepay_still_leads_to_one_payment(world: World, knobs: Json) -> None:
     promoter, buyer = world.promoter(), world.person("buyer")
@@ -28,7 +33,7 @@ def test_troubled_prepay_still_leads_to_one_payment(world: World, knobs: Json) -
     world.wait_for_status(buyer, order_id, "paid")
     assert [one["state"] for one in world.payments_at_wechat(order_id)] == ["SUCCESS"]
     world.wait_for_wallet(promoter, held_fen=1_000)
-    assert (world.knobs()["lose_answer"], world.knobs()["fail_next"]) == ([], [])
+    assert faults(world.knobs()) < faults(knobs)  # it was in trouble indeed
 
 
 @pytest.mark.parametrize("knobs", [lose(REFUND), lose(REFUND, 4), fail(REFUND), fail(REFUND, 4)])
@@ -42,8 +47,7 @@ def test_troubled_refund_request_refunds_once(world: World, knobs: Json) -> None
     (refund,) = world.refunds_at_wechat(order_id)
     assert (refund["out_refund_no"], refund["amount_fen"]) == (refund_id, 4_000)
     world.wait_for_wallet(promoter, held_fen=600)
-    for name, faults in knobs.items():
-        assert len(world.knobs()[name]) < len(faults)  # it was in trouble indeed
+    assert faults(world.knobs()) < faults(knobs)  # it was in trouble indeed
 
 
 @pytest.mark.parametrize("knobs", [lose(TRANSFER), lose(TRANSFER, 2), fail(TRANSFER), fail(TRANSFER, 2)])
@@ -55,6 +59,7 @@ def test_troubled_transfer_request_pays_once(world: World, knobs: Json) -> None:
     world.wait_for_withdrawal(promoter, withdrawal_id, "paid")
     (transfer,) = world.transfers_at_wechat(withdrawal_id)
     assert (transfer["amount_fen"], transfer["state"]) == (2_000, "SUCCESS")
+    assert faults(world.knobs()) < faults(knobs)  # it was in trouble indeed
     world.wait_for_wallet(promoter, available_fen=1_000)
 
 

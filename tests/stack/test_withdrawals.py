@@ -1,6 +1,5 @@
 """Withdrawals that are refused, that race, that end by time, and how the tax falls on them."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -75,25 +74,25 @@ def test_withdrawal_twice_with_one_key_reserves_once(world: World) -> None:
 
 
 def test_double_click_for_the_whole_balance_succeeds_once(world: World) -> None:
-    promoter = world.earner(3_000)
+    promoter = world.earner(6_000)
 
     def ask(_: int) -> str:
         try:
-            return world.withdraw(promoter, 3_000)
+            return world.withdraw(promoter, 6_000)
         except ApiError as error:
             return error.code
 
     with ThreadPoolExecutor(2) as pool:
         answers = sorted(pool.map(ask, range(2)))
     assert "insufficient_balance" in answers
-    assert promoter.wallet == {**NO_MONEY, "reserved_fen": 3_000}
+    assert promoter.wallet == {**NO_MONEY, "reserved_fen": 6_000}
     (withdrawal,) = promoter.get("/withdrawals")["items"]
     assert withdrawal["withdrawal_id"] in answers
 
 
 def test_anothers_withdrawal_is_not_found(world: World) -> None:
-    promoter, stranger = world.earner(3_000), world.person("stranger")
-    withdrawal_id = world.withdraw(promoter, 1_000)
+    promoter, stranger = world.earner(6_000), world.person("stranger")
+    withdrawal_id = world.withdraw(promoter, 6_000)
     assert refusal(lambda: stranger.get(f"/withdrawals/{withdrawal_id}")) == (404, "not_found")
     assert refusal(lambda: stranger.get("/withdrawals/W" + "0" * 26)) == (404, "not_found")
     assert stranger.get("/withdrawals")["items"] == []
@@ -107,27 +106,18 @@ def test_what_is_held_cannot_be_withdrawn(world: World) -> None:
     assert promoter.wallet == {**NO_MONEY, "held_fen": 3_000}
 
 
-def expire_by_notification(world: World) -> None:
-    world.sandbox.advance(DAY + HOUR)
-
-
-def expire_in_silence(world: World) -> None:
-    world.sandbox.put_knobs({"drop": 1})
-    world.sandbox.advance(DAY + HOUR)
-
-
-@pytest.mark.parametrize("expire", [expire_by_notification, expire_in_silence])
-def test_transfer_that_nobody_confirms_for_a_day_returns_the_funds(
-    world: World, expire: Callable[[World], None]
-) -> None:
+@pytest.mark.parametrize(("drop", "told"), [(0, "delivered"), (1, "lost")])
+def test_transfer_that_nobody_confirms_for_a_day_returns_the_funds(world: World, drop: int, told: str) -> None:
     promoter = world.earner(3_000)
     withdrawal_id = world.withdraw(promoter, 2_000)
     world.wait_for_package(promoter, withdrawal_id)
-    expire(world)
+    world.sandbox.put_knobs({"drop": drop})
+    world.sandbox.advance(DAY + HOUR)
     withdrawal = world.wait_for_withdrawal(promoter, withdrawal_id, "returned")
     assert withdrawal["return_reason"] == "transfer_failed"
     assert "24 小时" in withdrawal["return_reason_text"]
     world.wait_for_wallet(promoter, available_fen=3_000)
+    assert [one["state"] for one in world.notifications_about(withdrawal_id)] == [told]
     assert [one["fail_reason"] for one in world.transfers_at_wechat(withdrawal_id)] == ["OVERDUE_CLOSE"]
     world.paid_withdrawal(promoter, 3_000)
 

@@ -1,9 +1,10 @@
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from fenxiao.aws.dynamodb import Transaction, TransactionCancelledError
-from fenxiao.ledger.errors import ContradictionError, InsufficientBalanceError
+from fenxiao.ledger.errors import BrokenBooksError, ContradictionError, InsufficientBalanceError
 from fenxiao.ledger.model import Entry, Movement, Platform, Wallet, WalletKey
 from fenxiao.ledger.post import post, post_batch
 from fenxiao.ledger.store import LedgerStore, WalletItem
@@ -165,3 +166,26 @@ def test_journals_are_read_back_as_posted() -> None:
     store = LedgerStore()
     outcome = post_batch(store, [earn("T1", A=10), settle("T1", A=10)])
     assert store.collection("order#T1") == outcome.posted
+
+
+def test_an_end_that_a_twin_posted_a_moment_ago_is_recognised_though_nothing_is_reserved_any_more() -> None:
+    class Late(LedgerStore):
+        def wallets(self, keys):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+            assert post(LedgerStore(), end)  # the twin comes between our caller's look and ours
+            return super().wallets(keys)
+
+    post_batch(LedgerStore(), [earn("T1", A=10), settle("T1", A=10)])
+    post(LedgerStore(), reserve("W1", "A", 10))
+    end = Entry(
+        collection="withdrawal#W1",
+        number=1,
+        event="paid",
+        cause={"fen": 10},
+        at=NOW,
+        movements=(Movement(wallet=WalletKey("A"), reserved_fen=-10),),
+        platform={Platform.PAID_OUT: 10},
+    )
+    assert post(Late(), end) is False
+    assert LedgerStore().wallet(WalletKey("A")) == Wallet()
+    with pytest.raises(BrokenBooksError):
+        post(LedgerStore(), replace(end, collection="withdrawal#W2"))

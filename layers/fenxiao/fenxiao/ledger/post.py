@@ -8,9 +8,9 @@ from msgspec import Struct, field
 from fenxiao.aws.dynamodb import MAX_TRANSACTION_ACTIONS, Transaction, TransactionCancelledError, back_off
 from fenxiao.errors import BusyError
 from fenxiao.ledger.apply import apply, is_blind
-from fenxiao.ledger.errors import ContradictionError, InsufficientBalanceError
+from fenxiao.ledger.errors import BrokenBooksError, ContradictionError, InsufficientBalanceError
 from fenxiao.ledger.model import Entry, Journal
-from fenxiao.ledger.store import LedgerStore, put_journal, stands_already, update_wallet
+from fenxiao.ledger.store import LedgerStore, Place, place_of, put_journal, update_wallet
 
 type Extra = Callable[[Transaction], None]
 """Adds the caller's own actions to the posting's transaction."""
@@ -43,23 +43,10 @@ def post(store: LedgerStore, entry: Entry, extra: Extra | None = None) -> bool:
         BusyError: the contention did not cease; nothing was written.
     """
     outcome = Outcome()
-    try:
-        _post_step(store, [entry], outcome, extra)
-    except InsufficientBalanceError:
-        # The balance may be short because this very entry was posted by a request that ran beside this one.
-        if not _stands(store, entry):
-            raise
-        return False
+    _post_step(store, [entry], outcome, extra)
     if outcome.moved or outcome.contradicted:
         raise ContradictionError(f"{entry.collection} {entry.number}")
     return bool(outcome.posted)
-
-
-def _stands(store: LedgerStore, entry: Entry) -> bool:
-    return any(
-        (journal.number, journal.event, journal.hash) == (entry.number, entry.event, entry.hash)
-        for journal in store.collection(entry.collection)
-    )
 
 
 def post_batch(store: LedgerStore, entries: Sequence[Entry]) -> Outcome:
@@ -89,32 +76,43 @@ def _chunks(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
         yield chunk
 
 
-def _post_step(store: LedgerStore, entries: list[Entry], outcome: Outcome, extra: Extra | None) -> None:
+def _post_step(store: LedgerStore, entries: Sequence[Entry], outcome: Outcome, extra: Extra | None) -> None:
     pending = list(entries)
     for attempt in range(_MAX_ATTEMPTS):
-        if not pending:
-            return
         if attempt == _HALVE_AFTER and len(pending) > 1:
             middle = len(pending) // 2
             _post_step(store, pending[:middle], outcome, None)
             _post_step(store, pending[middle:], outcome, None)
             return
-        journals, transaction = _build(store, pending)
-        own_actions = len(transaction)
-        if extra:
-            extra(transaction)
-        try:
-            transaction.commit()
-        except TransactionCancelledError as cancelled:
-            pending = _sort_out(cancelled, pending, journals, outcome)
-            if any(cancelled.reasons[own_actions:]) and pending:
-                raise TransactionCancelledError(cancelled.reasons[own_actions:]) from cancelled
-            back_off(attempt)
-        else:
-            outcome.posted += journals
+        pending = _attempt(store, pending, outcome, extra)
+        if not pending:
             return
-    if pending:
-        raise BusyError
+        back_off(attempt)
+    raise BusyError
+
+
+def _attempt(store: LedgerStore, pending: Sequence[Entry], outcome: Outcome, extra: Extra | None) -> list[Entry]:
+    """Try to post the entries in one transaction; return those that are to be tried again."""
+    try:
+        journals, transaction = _build(store, pending)
+    except (InsufficientBalanceError, BrokenBooksError):
+        # The balance may be short because another writer posted one of these very entries a moment ago.
+        free = _without_taken(store, pending, outcome)
+        if len(free) == len(pending):
+            raise
+        return free
+    own_actions = len(transaction)
+    if extra:
+        extra(transaction)
+    try:
+        transaction.commit()
+    except TransactionCancelledError as cancelled:
+        free = _sort_out(cancelled, pending, outcome)
+        if any(cancelled.reasons[own_actions:]) and free:
+            raise TransactionCancelledError(cancelled.reasons[own_actions:]) from cancelled
+        return free
+    outcome.posted += journals
+    return []
 
 
 def _build(store: LedgerStore, entries: Sequence[Entry]) -> tuple[list[Journal], Transaction]:
@@ -129,25 +127,44 @@ def _build(store: LedgerStore, entries: Sequence[Entry]) -> tuple[list[Journal],
     return journals, transaction
 
 
-def _sort_out(
-    cancelled: TransactionCancelledError, pending: Sequence[Entry], journals: Sequence[Journal], outcome: Outcome
-) -> list[Entry]:
-    """Drop the entries whose place is taken, into the list that says why; return those to try again.
+def _without_taken(store: LedgerStore, pending: Sequence[Entry], outcome: Outcome) -> list[Entry]:
+    """Sort the entries by what stands at their places, as read now; return those whose places are free."""
+    standing = {
+        (name, journal.number): journal
+        for name in {entry.collection for entry in pending}
+        for journal in store.collection(name)
+    }
+    places = []
+    for entry in pending:
+        journal = standing.get((entry.collection, entry.number))
+        places.append(Place.of(entry, journal.event, journal.hash) if journal else Place.FREE)
+    return _sorted(pending, places, outcome)
+
+
+def _sort_out(cancelled: TransactionCancelledError, pending: Sequence[Entry], outcome: Outcome) -> list[Entry]:
+    """Sort the entries by what the cancelled transaction found at their places; return those to try again."""
+    places = [
+        place_of(entry, reason.item) if reason and reason.code == "ConditionalCheckFailed" else Place.FREE
+        for entry, reason in zip(pending, cancelled.reasons, strict=False)
+    ]
+    return _sorted(pending, places, outcome)
+
+
+def _sorted(pending: Sequence[Entry], places: Sequence[Place], outcome: Outcome) -> list[Entry]:
+    """Put the entries whose place is taken into the list that says why; return the others.
 
     What follows a lost place in the same collection was planned on top of it, so it is lost with it.
     """
-    again = []
+    free = []
     lost: set[str] = set()
-    for entry, journal, reason in zip(pending, journals, cancelled.reasons, strict=False):
-        taken = reason is not None and reason.code == "ConditionalCheckFailed"
-        stands = stands_already(reason.item, journal) if reason and taken else None
+    for entry, place in zip(pending, places, strict=True):
         if entry.collection in lost:
             outcome.moved.append(entry)
-        elif not taken:
-            again.append(entry)
-        elif stands:
+        elif place is Place.FREE:
+            free.append(entry)
+        elif place is Place.SAME:
             outcome.replayed.append(entry)
         else:
             lost.add(entry.collection)
-            (outcome.moved if stands is None else outcome.contradicted).append(entry)
-    return again
+            (outcome.moved if place is Place.OTHER_EVENT else outcome.contradicted).append(entry)
+    return free

@@ -5,6 +5,7 @@ order costs its journal and one update per wallet, nothing else.
 """
 
 from collections.abc import Iterable, Sequence
+from enum import Enum, auto
 from typing import Final
 
 from pynamodb.attributes import UnicodeAttribute
@@ -14,7 +15,7 @@ from pynamodb.expressions.update import Action
 from fenxiao.aws.dynamodb import IntegerAttribute, Item, JsonAttribute, MomentAttribute, RawItem, Transaction
 from fenxiao.config import table_name
 from fenxiao.ledger.apply import WalletChange
-from fenxiao.ledger.model import Journal, Posting, TaxClass, Wallet, WalletKey
+from fenxiao.ledger.model import Entry, Journal, Posting, TaxClass, Wallet, WalletKey
 
 _JOURNAL_PREFIX: Final = "j#"
 MAX_JOURNALS: Final = 1000
@@ -52,6 +53,25 @@ class WalletItem(Item):
     available_fen = IntegerAttribute()
     reserved_fen = IntegerAttribute()
     debt_fen = IntegerAttribute()
+
+
+class Place(Enum):
+    """What stands at an entry's number in its collection."""
+
+    FREE = auto()
+    SAME = auto()
+    """The same event with the same cause: a replay."""
+    OTHER_CAUSE = auto()
+    """The same event with another cause: a contradiction (M3)."""
+    OTHER_EVENT = auto()
+    """Another writer was faster: the collection moved on."""
+
+    @classmethod
+    def of(cls, entry: Entry, event: str, cause_hash: str) -> "Place":
+        """Compare an entry with the journal that stands at its number."""
+        if event != entry.event:
+            return cls.OTHER_EVENT
+        return cls.SAME if cause_hash == entry.hash else cls.OTHER_CAUSE
 
 
 class LedgerStore:
@@ -136,14 +156,9 @@ def _as_read(change: WalletChange, before: Wallet) -> Condition:
     return condition
 
 
-def stands_already(raw: RawItem | None, journal: Journal) -> bool | None:
-    """Compare what stands at a journal's place: `True` a replay, `False` the same event with another cause.
-
-    `None` means that another event took the number: the collection moved on and the caller must look again.
-    """
-    if raw is None or raw["event"]["S"] != journal.event:
-        return None
-    return bool(raw["cause_hash"]["S"] == journal.hash)
+def place_of(entry: Entry, raw: RawItem | None) -> Place:
+    """Return what the item at an entry's place, as a cancelled transaction reports it, means for the entry."""
+    return Place.OTHER_EVENT if raw is None else Place.of(entry, raw["event"]["S"], raw["cause_hash"]["S"])
 
 
 def _wallet_pk(key: WalletKey) -> str:

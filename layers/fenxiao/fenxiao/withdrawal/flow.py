@@ -19,7 +19,7 @@ from fenxiao.review.cases import Matter, opened
 from fenxiao.review.model import CaseStatus, Facts
 from fenxiao.review.store import put_case
 from fenxiao.wechat.errors import WeChatRefusedError, WeChatUnavailableError
-from fenxiao.wechat.facts import TransferResult
+from fenxiao.wechat.facts import TransferResult, TransferState
 from fenxiao.withdrawal.errors import TransferUnsettledError
 from fenxiao.withdrawal.finish import next_question, return_unsent, transfer_ended
 from fenxiao.withdrawal.model import Assessment, Figures, Payee, ReturnReason, Route, Status, Transfer, Withdrawal
@@ -174,7 +174,21 @@ def send_or_ask(desk: Desk, withdrawal: Withdrawal, transfer: Transfer) -> Withd
         answer = desk.transfers.query(withdrawal.withdrawal_id)  # only a query or the notification says paid
     if answer is None:
         raise TransferUnsettledError(withdrawal.withdrawal_id)
-    return transfer_ended(desk.books, answer)
+    return transfer_ended(desk.books, confirmable(desk, transfer, answer))
+
+
+def confirmable(desk: Desk, transfer: Transfer, answer: TransferResult) -> TransferResult:
+    """Return the answer with what the payee confirms by.
+
+    Only the answer to the request itself carries the package, a query never does; so where it is missing, the same body
+    is sent again under the same number, which gives the same bill (M23).
+
+    Raises:
+        WeChatUnavailableError: WeChat gave no answer; nothing was noted.
+    """
+    if answer.state is not TransferState.WAIT_USER_CONFIRM or answer.package_info or transfer.package_info:
+        return answer
+    return desk.transfers.send(transfer.body)
 
 
 def _step(withdrawal: Withdrawal) -> Step:

@@ -16,7 +16,7 @@ from fenxiao.wechat.errors import WeChatRefusedError
 from fenxiao.wechat.facts import TransferState
 from fenxiao.withdrawal.errors import TransferUnsettledError
 from fenxiao.withdrawal.finish import next_question, transfer_ended
-from fenxiao.withdrawal.flow import STALL_TIME, send_or_ask
+from fenxiao.withdrawal.flow import STALL_TIME, confirmable, send_or_ask
 from fenxiao.withdrawal.model import Status, Transfer, Withdrawal
 from fenxiao.withdrawal.ports import Desk
 from fenxiao.withdrawal.store import Work
@@ -97,7 +97,7 @@ class Sweeper(Struct, frozen=True):
         if found is None:
             self._send_again(withdrawal, transfer, now)
             return
-        after = transfer_ended(self.desk.books, found)
+        after = transfer_ended(self.desk.books, confirmable(self.desk, transfer, found))
         stall = self._stall_case(withdrawal_id, transfer)
         if not after.status.ended and found.state in _CANCELLABLE and _rejected(stall):
             self._cancel(withdrawal_id)
