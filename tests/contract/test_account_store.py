@@ -1,10 +1,10 @@
 """Accounts, sessions and staff on each engine."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from fenxiao.errors import BusyError, NotFoundError
 from fenxiao.identity.errors import PhoneTakenError

@@ -1,16 +1,16 @@
 """Cases: decisions that meet at one case, the reviewers' queue and due work, on each engine."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from fenxiao.errors import NotFoundError
 from fenxiao.review.decisions import decide
 from fenxiao.review.errors import AlreadyDecidedError, DecisionStaleError
-from fenxiao.review.model import Case, CaseStatus, Reviewer, Verdict
+from fenxiao.review.model import Case, CaseStatus, Decision, Reviewer, Verdict
 from fenxiao.review.store import CaseStore
 from tests.support.engines import Engine, refusal
 from tests.unit.review.samples import NOW, REVIEW_TIME, new_case
@@ -69,6 +69,24 @@ def test_approval_and_rejection_at_once_end_rejected(engine: Engine, cases: Case
         partial(refusal, saying(cases, case, "S2", Verdict.REJECT), DecisionStaleError),
     )
     assert cases.file(case.case_id).case.status is CaseStatus.REJECTED
+
+
+def test_decision_on_a_case_that_changed_since_it_was_read_is_not_written(cases: CaseStore) -> None:
+    file = cases.file(opened(cases, 2).case_id)
+    for staff_id, written in (("S1", True), ("S2", False)):
+        decision = Decision(
+            case_id=file.case.case_id,
+            round=1,
+            staff_id=staff_id,
+            person=f"person-{staff_id}",
+            verdict=Verdict.APPROVE,
+            reason="核对无误",
+            decided_at=NOW,
+        )
+        assert cases.add_decision(file.case, decision) is written
+    again = cases.file(file.case.case_id)
+    assert not cases.add_decision(again.case, again.decisions[0]), "the same reviewer's word in the same round"
+    assert cases.file(file.case.case_id) == again
 
 
 def test_one_of_many_deciders_ends_a_case(engine: Engine, cases: CaseStore) -> None:

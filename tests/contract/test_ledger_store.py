@@ -9,7 +9,7 @@ from fenxiao.ledger.errors import ContradictionError, InsufficientBalanceError
 from fenxiao.ledger.model import Entry, Wallet, WalletKey
 from fenxiao.ledger.post import post, post_batch
 from fenxiao.ledger.store import LedgerStore, WalletItem
-from tests.contract.entries import claw_back, earn, pay_out, release, reserve, settle
+from tests.contract.entries import NOW, claw_back, earn, pay_out, release, reserve, settle
 from tests.support.engines import Engine, patiently, refusal
 
 
@@ -35,7 +35,7 @@ def test_ninety_earnings_on_one_chain_fold_into_three_wallets(store: LedgerStore
 
 
 def test_batch_that_fills_several_transactions_is_posted_whole(store: LedgerStore) -> None:
-    outcome = post_batch(store, [earn(f"T{number}", **{f"M{number}": 1, "A": 1}) for number in range(70)])
+    outcome = post_batch(store, [earn(f"T{number}", NOW, **{f"M{number}": 1, "A": 1}) for number in range(70)])
     assert len(outcome.posted) == 70
     assert wallet("A") == Wallet(held_fen=70)
     assert wallet("M69") == Wallet(held_fen=1)

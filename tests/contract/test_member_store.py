@@ -1,10 +1,10 @@
 """Members, invites and teams: the conditions of M21 and of the first order's claim, as each engine judges them."""
 
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from fenxiao.aws.dynamodb import Transaction, TransactionCancelledError
 from fenxiao.relation.bind import plan
@@ -52,6 +52,15 @@ def test_of_two_planned_against_each_other_one_is_written(village: Village) -> N
     assert village.members.bind(one)
     assert not village.members.bind(other)
     assert (village.line("A"), village.line("B")) == (["B"], [])
+
+
+def test_of_three_planned_in_a_ring_the_member_who_has_a_downline_by_now_is_refused(village: Village) -> None:
+    village.born(*"ABC")
+    a_to_b, b_to_c, c_to_a = (planned(village, *pair) for pair in ("AB", "BC", "CA"))
+    assert village.members.bind(a_to_b)
+    assert not village.members.bind(b_to_c), "nothing but B's mark has changed of what this was decided on"
+    assert not village.members.bind(c_to_a)
+    assert [village.line(member) for member in "ABC"] == [["B"], [], []]
 
 
 def test_binding_requires_upline_and_member_as_read(village: Village) -> None:

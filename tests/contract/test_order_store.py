@@ -1,10 +1,10 @@
 """The order room's writes on every engine: what moto accepts, AWS's own engine may refuse."""
 
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from fenxiao.catalogue.errors import OutOfStockError
 from fenxiao.order.close import cancel

@@ -1,10 +1,10 @@
 """Read models, rules, reports and WeChat's token on each engine."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from fenxiao.commission.store import RuleStore, VersionTakenError
 from fenxiao.ledger.model import Journal, WalletKey
@@ -53,7 +53,7 @@ def test_two_consumers_of_one_batch_at_once_count_once(engine: Engine) -> None:
 
 
 def test_batch_that_fills_several_transactions_is_projected_whole(engine: Engine) -> None:
-    entries = [earn(f"T{number}", **{f"M{number}": 1, "A": 1, "B": 1}) for number in range(40)]
+    entries = [earn(f"T{number}", NOW, **{f"M{number}": 1, "A": 1, "B": 1}) for number in range(40)]
     statements = StatementStore()
     statements.project(post_batch(LedgerStore(), entries).posted)
     assert statements.totals(DAY)["held_fen"] == 120

@@ -1,10 +1,10 @@
 """Withdrawals: requests that meet at one balance, the whole way to the payee, lists and due work, on each engine."""
 
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
 from fenxiao.aws.dynamodb import Transaction
 from fenxiao.errors import IdempotencyKeyReusedError, NotFoundError
