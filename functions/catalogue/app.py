@@ -25,8 +25,8 @@ _OPERATORS = frozenset({Role.OPERATIONS})
 @api.route(
     "GET",
     "/products",
-    summary="商品列表",
-    auth=Auth.PUBLIC,
+    "商品列表",
+    Auth.PUBLIC,
     returns=Page[ProductView],
     query={"category": "商品分类，默认全部", **PAGE_QUERY},
 )
@@ -35,7 +35,7 @@ def products(request: Request[None]) -> Page[ProductView]:
     return product_page(request.query, wiring.catalogue())
 
 
-@api.route("GET", "/products/{product_id}", summary="商品详情", auth=Auth.PUBLIC, returns=ProductDetail)
+@api.route("GET", "/products/{product_id}", "商品详情", Auth.PUBLIC, returns=ProductDetail)
 def product(request: Request[None]) -> ProductDetail:
     """Answer a product with what is left of it."""
     store = wiring.catalogue()
@@ -45,8 +45,8 @@ def product(request: Request[None]) -> ProductDetail:
 @api.route(
     "POST",
     "/staff/products",
-    summary="新建商品",
-    auth=Auth.STAFF,
+    "新建商品",
+    Auth.STAFF,
     roles=_OPERATORS,
     body=NewProduct,
     returns=ProductDetail,
@@ -61,8 +61,8 @@ def create(request: Request[NewProduct]) -> ProductDetail:
 @api.route(
     "PUT",
     "/staff/products/{product_id}/sale",
-    summary="商品上架或下架",
-    auth=Auth.STAFF,
+    "商品上架或下架",
+    Auth.STAFF,
     roles=_OPERATORS,
     body=Sale,
     returns=ProductView,
@@ -77,8 +77,8 @@ def set_sale(request: Request[Sale]) -> ProductView:
 @api.route(
     "POST",
     "/staff/products/{product_id}/skus/{sku_id}/stock",
-    summary="调整库存",
-    auth=Auth.STAFF,
+    "调整库存",
+    Auth.STAFF,
     roles=_OPERATORS,
     body=StockChange,
     returns=StockView,

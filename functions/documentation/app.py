@@ -8,13 +8,13 @@ api = Api("documentation")
 _HERE = Path(__file__).parent
 
 
-@api.route("GET", "/openapi.json", summary="OpenAPI 文档", auth=Auth.PUBLIC, returns=Text)
+@api.route("GET", "/openapi.json", "OpenAPI 文档", Auth.PUBLIC, returns=Text)
 def openapi(_request: Request[None]) -> Text:
     """Answer the OpenAPI 3.1 document."""
     return Text((_HERE / "openapi.json").read_text(encoding="utf-8"), "application/json")
 
 
-@api.route("GET", "/docs", summary="接口说明", auth=Auth.PUBLIC, returns=Text)
+@api.route("GET", "/docs", "接口说明", Auth.PUBLIC, returns=Text)
 def page(_request: Request[None]) -> Text:
     """Answer the page."""
     return Text((_HERE / "index.html").read_text(encoding="utf-8"), "text/html; charset=utf-8")

@@ -21,7 +21,7 @@ from fenxiao.identity.staff import sign_in_staff
 api = Api("login")
 
 
-@api.route("POST", "/sessions", summary="小程序登录", auth=Auth.PUBLIC, body=LogIn, returns=LoggedIn, status=201)
+@api.route("POST", "/sessions", "小程序登录", Auth.PUBLIC, body=LogIn, returns=LoggedIn, status=201)
 def create_session(request: Request[LogIn]) -> LoggedIn:
     """Sign in with a `wx.login` code."""
     return log_in(
@@ -35,7 +35,7 @@ def create_session(request: Request[LogIn]) -> LoggedIn:
     )
 
 
-@api.route("POST", "/sessions/refresh", summary="刷新登录", auth=Auth.PUBLIC, body=RefreshSession, returns=Refreshed)
+@api.route("POST", "/sessions/refresh", "刷新登录", Auth.PUBLIC, body=RefreshSession, returns=Refreshed)
 def refresh(request: Request[RefreshSession]) -> Refreshed:
     """Spend a refresh token for new tokens."""
     issued = refresh_session(
@@ -48,39 +48,31 @@ def refresh(request: Request[RefreshSession]) -> Refreshed:
     return Refreshed(issued.access_token, issued.access_expires_in_seconds, issued.refresh_token)
 
 
-@api.route("DELETE", "/sessions", summary="退出所有设备", auth=Auth.MEMBER)
+@api.route("DELETE", "/sessions", "退出所有设备", Auth.MEMBER)
 def sign_out(request: Request[None]) -> None:
     """Sign out everywhere."""
     wiring.sessions()[PrincipalKind.MEMBER].end_all(request.principal.id)
 
 
-@api.route("GET", "/members/me", summary="我的资料", auth=Auth.MEMBER, returns=MeView)
+@api.route("GET", "/members/me", "我的资料", Auth.MEMBER, returns=MeView)
 def get_me(request: Request[None]) -> MeView:
     """Answer one's own account."""
     return me(request.principal.id, wiring.members(), wiring.accounts(), wiring.token_keys(), wiring.clock())
 
 
-@api.route("PATCH", "/members/me", summary="修改昵称", auth=Auth.MEMBER, body=Rename)
+@api.route("PATCH", "/members/me", "修改昵称", Auth.MEMBER, body=Rename)
 def rename(request: Request[Rename]) -> None:
     """Change the nickname."""
     wiring.accounts().rename(request.principal.id, request.body.nickname)
 
 
-@api.route("PUT", "/members/me/phone", summary="绑定手机号", auth=Auth.MEMBER, body=SetPhone)
+@api.route("PUT", "/members/me/phone", "绑定手机号", Auth.MEMBER, body=SetPhone)
 def put_phone(request: Request[SetPhone]) -> None:
     """Keep the phone number behind a `getPhoneNumber` code."""
     set_phone(request.principal.id, request.body.code, wiring.mini_program(), wiring.accounts(), wiring.token_keys())
 
 
-@api.route(
-    "POST",
-    "/staff/sessions",
-    summary="员工登录",
-    auth=Auth.PUBLIC,
-    body=StaffSignIn,
-    returns=StaffSignedIn,
-    status=201,
-)
+@api.route("POST", "/staff/sessions", "员工登录", Auth.PUBLIC, body=StaffSignIn, returns=StaffSignedIn, status=201)
 def create_staff_session(request: Request[StaffSignIn]) -> StaffSignedIn:
     """Sign in a staff member."""
     return sign_in_staff(
@@ -93,7 +85,7 @@ def create_staff_session(request: Request[StaffSignIn]) -> StaffSignedIn:
     )
 
 
-@api.route("DELETE", "/staff/sessions", summary="员工退出所有设备", auth=Auth.STAFF)
+@api.route("DELETE", "/staff/sessions", "员工退出所有设备", Auth.STAFF)
 def sign_out_staff(request: Request[None]) -> None:
     """Sign a staff member out everywhere."""
     wiring.sessions()[PrincipalKind.STAFF].end_all(request.principal.id)

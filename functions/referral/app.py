@@ -24,13 +24,13 @@ api = Api("referral")
 _OPERATORS = frozenset({Role.OPERATIONS, Role.ADMINISTRATOR})
 
 
-@api.route("POST", "/promoters", summary="成为分销员", auth=Auth.MEMBER, returns=StandingView)
+@api.route("POST", "/promoters", "成为分销员", Auth.MEMBER, returns=StandingView)
 def join(request: Request[None]) -> StandingView:
     """Make the caller a promoter."""
     return StandingView(become_promoter(request.principal.id, wiring.members(), wiring.clock()))
 
 
-@api.route("POST", "/invites", summary="生成邀请码", auth=Auth.MEMBER, body=IssueInvite, returns=InviteView, status=201)
+@api.route("POST", "/invites", "生成邀请码", Auth.MEMBER, body=IssueInvite, returns=InviteView, status=201)
 def create_invite(request: Request[IssueInvite]) -> InviteView:
     """Make an invite of the caller's."""
     body = request.body
@@ -46,7 +46,7 @@ def create_invite(request: Request[IssueInvite]) -> InviteView:
     )
 
 
-@api.route("POST", "/relation", summary="绑定邀请人", auth=Auth.MEMBER, body=BindRelation, returns=RelationView)
+@api.route("POST", "/relation", "绑定邀请人", Auth.MEMBER, body=BindRelation, returns=RelationView)
 def create_relation(request: Request[BindRelation]) -> RelationView:
     """Bind the caller under the owner of an invite."""
     members, policy, clock = wiring.members(), wiring.binding_policy(), wiring.clock()
@@ -54,13 +54,13 @@ def create_relation(request: Request[BindRelation]) -> RelationView:
     return relation_view(request.principal.id, members, policy, clock)
 
 
-@api.route("GET", "/relation", summary="我的上级", auth=Auth.MEMBER, returns=RelationView)
+@api.route("GET", "/relation", "我的上级", Auth.MEMBER, returns=RelationView)
 def get_relation(request: Request[None]) -> RelationView:
     """Answer the caller's uplines."""
     return relation_view(request.principal.id, wiring.members(), wiring.binding_policy(), wiring.clock())
 
 
-@api.route("GET", "/team", summary="我的团队", auth=Auth.MEMBER, returns=TeamPage, query=TEAM_QUERY)
+@api.route("GET", "/team", "我的团队", Auth.MEMBER, returns=TeamPage, query=TEAM_QUERY)
 def get_team(request: Request[None]) -> TeamPage:
     """Answer a page of one level of the caller's team."""
     return team_page(
@@ -71,8 +71,8 @@ def get_team(request: Request[None]) -> TeamPage:
 @api.route(
     "PUT",
     "/staff/members/{member_id}/standing",
-    summary="暂停或恢复分销资格",
-    auth=Auth.STAFF,
+    "暂停或恢复分销资格",
+    Auth.STAFF,
     roles=_OPERATORS,
     body=SetStanding,
     returns=StandingView,

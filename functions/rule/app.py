@@ -12,8 +12,8 @@ _OPERATORS = frozenset({Role.OPERATIONS, Role.ADMINISTRATOR})
 @api.route(
     "POST",
     "/staff/rules",
-    summary="发布佣金规则",
-    auth=Auth.STAFF,
+    "发布佣金规则",
+    Auth.STAFF,
     roles=_OPERATORS,
     body=PublishRules,
     returns=RuleView,
@@ -24,7 +24,7 @@ def publish_rules(request: Request[PublishRules]) -> RuleView:
     return rule_view(publish(request.body, request.principal.id, wiring.rules(), wiring.clock()))
 
 
-@api.route("GET", "/staff/rules", summary="佣金规则版本", auth=Auth.STAFF, returns=list[RuleView])
+@api.route("GET", "/staff/rules", "佣金规则版本", Auth.STAFF, returns=list[RuleView])
 def list_rules(_request: Request[None]) -> list[RuleView]:
     """Answer all versions, newest first."""
     return [rule_view(rules) for rules in reversed(wiring.rules().versions(fresh=True))]

@@ -10,20 +10,13 @@ _MESSAGE_SIGNATURE = {"msg_signature": "消息签名", "timestamp": "时间戳",
 _XML = ("text/xml", "application/xml")
 
 
-@api.route("GET", "/wechat/messages", summary="微信消息推送地址验证", auth=Auth.PUBLIC, query=_SIGNATURE)
+@api.route("GET", "/wechat/messages", "微信消息推送地址验证", Auth.PUBLIC, query=_SIGNATURE)
 def verify(request: Request[None]) -> Text:
     """Answer the words that WeChat wants back."""
     return Text(wiring.messages().verify_url(request.query))
 
 
-@api.route(
-    "POST",
-    "/wechat/messages",
-    summary="微信消息推送",
-    auth=Auth.PUBLIC,
-    query=_MESSAGE_SIGNATURE,
-    content_types=_XML,
-)
+@api.route("POST", "/wechat/messages", "微信消息推送", Auth.PUBLIC, query=_MESSAGE_SIGNATURE, content_types=_XML)
 def message(request: Request[None]) -> Text:
     """Take in an event; what does not concern orders is acknowledged too."""
     settlement = wiring.messages().open_message(request.query, request.raw_body)

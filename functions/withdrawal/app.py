@@ -18,8 +18,8 @@ api = Api("withdrawal")
 @api.route(
     "POST",
     "/withdrawals",
-    summary="申请提现",
-    auth=Auth.MEMBER,
+    "申请提现",
+    Auth.MEMBER,
     body=RequestWithdrawal,
     returns=WithdrawalView,
     status=201,
@@ -38,13 +38,13 @@ def request_withdrawal(request: Request[RequestWithdrawal]) -> WithdrawalView:
     )
 
 
-@api.route("GET", "/withdrawals", summary="我的提现", auth=Auth.MEMBER, returns=Page[WithdrawalView], query=PAGE_QUERY)
+@api.route("GET", "/withdrawals", "我的提现", Auth.MEMBER, returns=Page[WithdrawalView], query=PAGE_QUERY)
 def list_withdrawals(request: Request[None]) -> Page[WithdrawalView]:
     """Answer a page of the member's withdrawals, newest first."""
     return withdrawal_page(request.principal.id, request.query, wiring.withdrawals())
 
 
-@api.route("GET", "/withdrawals/{withdrawal_id}", summary="提现详情", auth=Auth.MEMBER, returns=WithdrawalView)
+@api.route("GET", "/withdrawals/{withdrawal_id}", "提现详情", Auth.MEMBER, returns=WithdrawalView)
 def get_withdrawal(request: Request[None]) -> WithdrawalView:
     """Answer one of the member's withdrawals."""
     return own_withdrawal(request.path["withdrawal_id"], request.principal.id, wiring.withdrawals())

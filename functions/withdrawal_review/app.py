@@ -11,21 +11,13 @@ api = Api("withdrawal_review")
 _REVIEWERS = frozenset({Role.FINANCE, Role.FINANCE_LEAD})
 
 
-@api.route(
-    "GET",
-    "/staff/cases",
-    summary="审核列表",
-    auth=Auth.STAFF,
-    roles=_REVIEWERS,
-    returns=Page[CaseView],
-    query=QUEUE_QUERY,
-)
+@api.route("GET", "/staff/cases", "审核列表", Auth.STAFF, roles=_REVIEWERS, returns=Page[CaseView], query=QUEUE_QUERY)
 def list_cases(request: Request[None]) -> Page[CaseView]:
     """Answer a page of the queue, oldest first."""
     return queue_page(request.query, wiring.cases())
 
 
-@api.route("GET", "/staff/cases/{case_id}", summary="审核详情", auth=Auth.STAFF, roles=_REVIEWERS, returns=CaseDetail)
+@api.route("GET", "/staff/cases/{case_id}", "审核详情", Auth.STAFF, roles=_REVIEWERS, returns=CaseDetail)
 def get_case(request: Request[None]) -> CaseDetail:
     """Answer a case with what it takes to decide."""
     return case_detail(request.path["case_id"], wiring.cases(), wiring.withdrawals())
@@ -34,8 +26,8 @@ def get_case(request: Request[None]) -> CaseDetail:
 @api.route(
     "POST",
     "/staff/cases/{case_id}/decisions",
-    summary="审核决定",
-    auth=Auth.STAFF,
+    "审核决定",
+    Auth.STAFF,
     roles=_REVIEWERS,
     body=DecideCase,
     returns=CaseView,

@@ -288,12 +288,12 @@ class World:
         self.wait_for_withdrawal(person, withdrawal_id, "paid")
         return withdrawal_id
 
-    def wait_for_case(self, withdrawal_id: str, kind: str = "withdrawal") -> Json:
-        """Wait until a case on a withdrawal is open and its round is awaited; return it."""
+    def wait_for_case(self, subject_id: str, kind: str = "withdrawal") -> Json:
+        """Wait until a case on a withdrawal, or on a report about an order, is open; return it."""
 
         def look() -> Json | None:
             cases = all_pages(self.finance.get, f"/staff/cases?kind={kind}&status=open", 100)
-            return next((case for case in cases if case["subject_id"] == withdrawal_id), None)
+            return next((case for case in cases if case["subject_id"].split("/")[0] == subject_id), None)
 
         return wait_for("the case", look, TIMEOUT_SECONDS)
 
@@ -429,7 +429,7 @@ class World:
         return [item for page in pages for item in page["Items"]]
 
     def order_items(self, order_id: str) -> list[RawItem]:
-        """Return an order with its refunds and mismatches as stored."""
+        """Return an order with its refunds as stored."""
         return self.items("OrderTable", order_id)
 
     def withdrawal_items(self, withdrawal_id: str) -> list[RawItem]:

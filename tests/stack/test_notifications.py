@@ -82,7 +82,7 @@ def test_forged_transfer_notifications_are_refused_and_nothing_is_written(world:
     world.confirm_at_wechat(withdrawal_id)  # so that it is true for WeChat too
 
 
-def test_payment_of_another_amount_is_refused_and_kept_for_a_person(world: World) -> None:
+def test_payment_of_another_amount_is_refused_and_opens_a_case(world: World) -> None:
     promoter, buyer = world.promoter(), world.person("buyer")
     world.bind(buyer, promoter)
     order_id = world.place(buyer, {world.sku(10_000): 1})
@@ -90,14 +90,14 @@ def test_payment_of_another_amount_is_refused_and_kept_for_a_person(world: World
     attempt = world.sandbox.control("/_forge", {"kind": "wrong_amount", "out_trade_no": order_id, "amount": 1})
     assert attempt["status"] == 409
     assert "payment_mismatch" in attempt["body"]
+    facts = world.wait_for_case(order_id, "payment_mismatch")["facts"]
+    assert (facts["what"], facts["expected_fen"], facts["reported_fen"]) == ("amount", 10_000, 1)
     order = world.staff_order(order_id)
-    (mismatch,) = order["mismatches"]
-    assert (mismatch["what"], mismatch["expected_fen"], mismatch["reported_fen"]) == ("amount", 10_000, 1)
     assert (order["status"], order["paid_at"]) == ("placed", None)
     assert world.events(f"order#{order_id}") == []
 
 
-def test_refund_of_another_amount_is_refused_and_kept_for_a_person(world: World) -> None:
+def test_refund_of_another_amount_is_refused_and_opens_a_case(world: World) -> None:
     promoter = world.promoter()
     world.sandbox.put_knobs({"refund_mode": "hold"})
     _, order_id = world.sale(promoter, 1_000)
@@ -106,8 +106,8 @@ def test_refund_of_another_amount_is_refused_and_kept_for_a_person(world: World)
     notice = refund_notice(world, order_id)
     notice.resource["amount"]["refund"] = 6_000
     assert_refused(deliver(world, notice), 409, "refund_mismatch", "wrong amount")
+    assert world.wait_for_case(order_id, "refund_mismatch")["facts"]["what"] == "refund_amount"
     order = world.staff_order(order_id)
-    assert [one["what"] for one in order["mismatches"]] == ["refund_amount"]
     assert [one["status"] for one in order["refunds"]] == ["pending"]
     world.wait_for_wallet(promoter, held_fen=1_000)
 

@@ -28,7 +28,7 @@ class TakenError(ConflictError):
 api = Api("test")
 
 
-@api.route("POST", "/things/{thing_id}", summary="x", auth=Auth.MEMBER, body=Body, returns=Echo, idempotent=True)
+@api.route("POST", "/things/{thing_id}", "x", Auth.MEMBER, body=Body, returns=Echo, idempotent=True)
 def create(request: Request[Body]) -> Echo:
     if request.path["thing_id"] == "taken":
         raise TakenError("thing")
@@ -37,7 +37,7 @@ def create(request: Request[Body]) -> Echo:
     return Echo(request.body.amount_fen, request.principal.id, request.idempotency_key)
 
 
-@api.route("DELETE", "/things", summary="x", auth=Auth.STAFF, roles=frozenset({Role.FINANCE}))
+@api.route("DELETE", "/things", "x", Auth.STAFF, roles=frozenset({Role.FINANCE}))
 def clear(_request: Request[None]) -> None:
     return None
 

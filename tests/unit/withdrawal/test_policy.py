@@ -41,8 +41,14 @@ NOW, HOUR, DAY = timedelta(), timedelta(hours=1), timedelta(days=1)
 def test_route_follows_the_rolling_sums(
     recent: list[tuple[timedelta, int]], route: Route, signals: tuple[Signal, ...]
 ) -> None:
-    found = assess(POLICY, payee(*recent), START)
+    all_of_them = payee(*recent)
+    found = assess(POLICY, all_of_them, all_of_them.recent[-1])
     assert (found.route, found.signals) == (route, signals)
+
+
+def test_own_amount_counts_though_a_later_request_dropped_it_from_the_recent_ones() -> None:
+    own = Recent(withdrawal_id="W0", requested_at=START, amount_fen=5_001)
+    assert assess(POLICY, Payee(person="p"), own).route is Route.ONE
 
 
 def test_fee_is_floored_and_the_net_is_what_is_left() -> None:

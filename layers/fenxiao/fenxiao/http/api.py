@@ -134,13 +134,13 @@ class Api:
         self.operations: list[Operation] = []
         self._chalice = Chalice(app_name=name, configure_logs=False)
 
-    def route[B, R](  # noqa: PLR0913 - keyword-only: a route's whole declaration in one place
+    def route[B, R](  # noqa: PLR0913 - a route's whole declaration in one place
         self,
         method: str,
         path: str,
-        *,
         summary: str,
         auth: Auth,
+        *,
         roles: frozenset[Role] = frozenset(),
         body: type[B] = _NO_BODY,  # type: ignore[assignment] # mypy cannot bind a default to a type parameter
         returns: Any = None,

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from fenxiao.aws.dynamodb import Transaction, TransactionCancelledError, back_off
 from fenxiao.clock import shanghai_month
 from fenxiao.errors import BusyError, ConflictError
+from fenxiao.ledger.errors import ContradictionError
 from fenxiao.ledger.model import Entry, Movement, Platform, WalletKey
 from fenxiao.ledger.post import post
 from fenxiao.observability import count
@@ -90,8 +91,8 @@ def _until_written(books: Books, withdrawal_id: str, ending_of: Callable[[Withdr
             return books.withdrawals.get(withdrawal_id)
         try:
             post(books.ledger, ending.entry, lambda transaction: _write(books, transaction, ending))  # noqa: B023
-        except TransactionCancelledError:
-            back_off(attempt)
+        except (TransactionCancelledError, ContradictionError):
+            back_off(attempt)  # read again: what another writer did in between decides
             continue
         return books.withdrawals.get(withdrawal_id)
     raise BusyError

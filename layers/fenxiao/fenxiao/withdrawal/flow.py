@@ -22,7 +22,17 @@ from fenxiao.wechat.errors import WeChatRefusedError, WeChatUnavailableError
 from fenxiao.wechat.facts import TransferResult, TransferState
 from fenxiao.withdrawal.errors import TransferUnsettledError
 from fenxiao.withdrawal.finish import next_question, return_unsent, transfer_ended
-from fenxiao.withdrawal.model import Assessment, Figures, Payee, ReturnReason, Route, Status, Transfer, Withdrawal
+from fenxiao.withdrawal.model import (
+    Assessment,
+    Figures,
+    Payee,
+    Recent,
+    ReturnReason,
+    Route,
+    Status,
+    Transfer,
+    Withdrawal,
+)
 from fenxiao.withdrawal.policy import NAME_ALLOWED_FROM_FEN, assess, figures, net_problem, quiet_until
 from fenxiao.withdrawal.ports import Books, Desk
 from fenxiao.withdrawal.request import START_TIME
@@ -56,7 +66,8 @@ def assess_risk(desk: Desk, withdrawal_id: str) -> Step:
     def assessed(one: Withdrawal) -> Withdrawal:
         if one.assessment or one.status is not Status.REQUESTED:
             return one
-        found = assess(desk.policy, payee, one.requested_at)
+        own = Recent(withdrawal_id=one.withdrawal_id, requested_at=one.requested_at, amount_fen=one.amount_fen)
+        found = assess(desk.policy, payee, own)
         status = Status.APPROVED if found.route is Route.AUTOMATIC else Status.REQUESTED
         return replace(one, assessment=found, status=status, attempt=max(1, one.attempt), due_at=now + START_TIME)
 

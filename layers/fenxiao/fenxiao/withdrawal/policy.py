@@ -14,7 +14,7 @@ from fenxiao.withdrawal.errors import (
     PayeeNameRequiredError,
     TooManyWithdrawalsError,
 )
-from fenxiao.withdrawal.model import RECENT_SPAN, Assessment, Figures, Payee, ReturnReason, Route, Signal
+from fenxiao.withdrawal.model import RECENT_SPAN, Assessment, Figures, Payee, Recent, ReturnReason, Route, Signal
 from fenxiao.withdrawal.tax import MonthSum, TaxMethod, tax_due_fen
 
 MIN_NET_FEN: Final = 10
@@ -96,15 +96,17 @@ def check_net(net_fen: int, *, has_name: bool) -> None:
             return
 
 
-def assess(policy: Policy, payee: Payee, requested_at: datetime) -> Assessment:
-    """Return who has to agree to a withdrawal that is in `payee.recent` (M27).
+def assess(policy: Policy, payee: Payee, own: Recent) -> Assessment:
+    """Return who has to agree to a withdrawal (M27).
 
     One person, if the withdrawals of the 24 hours before it pass the first threshold; two, if those of the 30 days pass
     the second: so neither one large amount nor many small ones get by. What is in flight counts, also what was asked
-    for after this one; what was returned does not.
+    for after this one; what was returned does not. Its own amount counts even if a much later request has dropped it
+    from what is kept as recent.
     """
-    day_fen = sum(one.amount_fen for one in payee.recent if one.requested_at > requested_at - _DAY)
-    month_fen = sum(one.amount_fen for one in payee.recent if one.requested_at > requested_at - RECENT_SPAN)
+    recent = {one.withdrawal_id: one for one in (*payee.recent, own)}.values()
+    day_fen = sum(one.amount_fen for one in recent if one.requested_at > own.requested_at - _DAY)
+    month_fen = sum(one.amount_fen for one in recent if one.requested_at > own.requested_at - RECENT_SPAN)
     signals = []
     if day_fen > policy.auto_approve_fen:
         signals.append(Signal.DAY_SUM)
