@@ -1,0 +1,1 @@
+"""Tools around the product: the embedded stack and the generated documentation."""
