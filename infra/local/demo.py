@@ -40,7 +40,6 @@ REMAINING_FEN: Final = {"C": 15_586, "B": 52_793, "A": 21_396}
 
 _DAY_SECONDS: Final = 86_400
 _HOLD_SECONDS: Final = 8 * _DAY_SECONDS
-_NO_MONEY: Final = {"held_fen": 0, "available_fen": 0, "reserved_fen": 0, "debt_fen": 0}
 
 
 @dataclass
@@ -56,14 +55,20 @@ class Story:
 
     def tell(self, what: str, amount_fen: int | None = None) -> None:
         """Tell something that happened."""
-        print(f"    {_pad(what, 44)}{_yuan(amount_fen) if amount_fen is not None else ''}")
+        print(f"    {_pad(what, 44)}{_yuan(amount_fen)}" if amount_fen is not None else f"    {what}")
 
-    def check(self, what: str, actual: object, expected: object) -> None:
+    def check(self, what: str, actual_fen: int, expected_fen: int) -> None:
         """Compare a figure with the one worked out by hand."""
-        right = actual == expected
+        right = actual_fen == expected_fen
         self.faults += not right
-        shown = _yuan(actual) if isinstance(actual, int) and not isinstance(actual, bool) else f"{actual}"
-        print(f"    {_pad(what, 44)}{shown:>14}  {'✓' if right else f'✗ expected {expected}'}")
+        print(f"    {_pad(what, 44)}{_yuan(actual_fen)}  {'✓' if right else f'✗ expected {_yuan(expected_fen)}'}")
+
+    def check_wallet(self, name: str, wallet: Mapping[str, int], available_fen: int) -> None:
+        """Compare a whole wallet, in which nothing but the available figure may be other than zero."""
+        self.check(f"{name} 可提现 available", wallet["available_fen"], available_fen)
+        for figure, fen in wallet.items():
+            if figure != "available_fen" and fen:
+                self.check(f"{name} {figure}", fen, 0)
 
 
 def _yuan(amount_fen: int) -> str:
@@ -198,7 +203,7 @@ def _settle(story: Story, cast: Cast, order_id: str) -> None:
     story.tell("时钟拨快八天")
     for name, fen in LEFT_FEN.items():
         cast.wait_for_wallet(name, "available_fen", fen)
-        story.check(f"{name} 可提现 wallet", cast.wallet(name), {**_NO_MONEY, "available_fen": fen})
+        story.check_wallet(name, cast.wallet(name), fen)
 
 
 def _shipped_at_wechat(cast: Cast, order_id: str) -> bool:
@@ -227,7 +232,7 @@ def _withdraw(story: Story, cast: Cast) -> None:
     story.check("A 代扣个税 tax", paid["A"]["tax_fen"], 0)
     story.check("C 代扣个税 tax", paid["C"]["tax_fen"], LARGE_TAX_FEN)
     for name, fen in REMAINING_FEN.items():
-        story.check(f"{name} 钱包余额 wallet", cast.wallet(name), {**_NO_MONEY, "available_fen": fen})
+        story.check_wallet(name, cast.wallet(name), fen)
 
 
 def _request(cast: Cast, name: str, amount_fen: int) -> str:
@@ -270,7 +275,12 @@ def _report(story: Story, cast: Cast, first_day: date) -> dict[str, Any]:
             story.tell(f"{report['day']}  订单 {report['orders']}  佣金", report["commission_fen"])
     figures = ("paid_fen", "refunded_fen", "commission_fen", "withdrawn_fen", "tax_fen")
     summary: dict[str, Any] = {figure: sum(report[figure] for report in reports) for figure in figures}
-    summary["books_balance"] = all(report["books_balance"] for report in reports)
+    owed_fen = sum(sum(cast.wallet(name).values()) for name in cast.people)
+    # Every posting of every day sums to zero, and what was earned and not withdrawn is what the wallets hold.
+    summary["books_balance"] = (
+        all(report["books_balance"] for report in reports)
+        and owed_fen == summary["commission_fen"] - summary["withdrawn_fen"]
+    )
     return summary
 
 
