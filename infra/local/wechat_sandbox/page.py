@@ -1,9 +1,10 @@
 """The page that shows what the sandbox holds, for somebody who wants to know why something happened."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from html import escape
 
-from .clock import rfc3339
+from .clock import SHANGHAI
 from .exchange import Request, Response
 from .notifications import Attempt, Notification
 from .sandbox import Sandbox
@@ -37,6 +38,11 @@ _ATTEMPT_TEXT = {
 }
 
 
+def _time(moment: datetime) -> str:
+    """Return a moment as people read it: Shanghai time to the second."""
+    return moment.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
+
+
 def show_page(sandbox: Sandbox, _request: Request) -> Response:
     """GET /: the page; it contains no script and loads nothing."""
     body = "".join(
@@ -64,7 +70,7 @@ def show_page(sandbox: Sandbox, _request: Request) -> Response:
 def _overview(sandbox: Sandbox) -> str:
     deployment = sandbox.deployment
     rows = [
-        ("业务时间", rfc3339(sandbox.clock.now())),
+        ("业务时间", _time(sandbox.clock.now())),
         ("时钟前移", f"{sandbox.clock.offset_seconds} 秒（约 {sandbox.clock.offset_seconds / 86400:.1f} 天）"),
         ("AppID / 商户号", f"{sandbox.keys.appid} / {sandbox.keys.mchid}"),
         ("接口地址", deployment.api_url or "未设置，通知暂时送不出去"),
@@ -77,7 +83,7 @@ def _overview(sandbox: Sandbox) -> str:
 def _notifications(sandbox: Sandbox) -> str:
     rows = [
         (
-            rfc3339(entry.created_at),
+            _time(entry.created_at),
             entry.event_type,
             entry.subject,
             entry.path,
@@ -97,22 +103,20 @@ def _attempts(notification: Notification) -> str:
 def _attempt(attempt: Attempt) -> str:
     outcome = attempt.error or (f"{attempt.status} {attempt.body}" if attempt.status is not None else "")
     mark = "✓" if attempt.acknowledged else "✗"
-    return (
-        f"{mark} {_ATTEMPT_TEXT[attempt.kind.value]} {rfc3339(attempt.started_at)} {attempt.duration_ms} ms {outcome}"
-    )
+    return f"{mark} {_ATTEMPT_TEXT[attempt.kind.value]} {_time(attempt.started_at)} {attempt.duration_ms} ms {outcome}"
 
 
 def _orders(sandbox: Sandbox) -> str:
     rows = [
         (
-            rfc3339(order.created_at),
+            _time(order.created_at),
             order.out_trade_no,
             order.transaction_id,
             order.description,
             _yuan(order.amount_fen),
             _payer(sandbox, order.openid),
             order.state.value,
-            rfc3339(order.success_time) if order.success_time is not None else "",
+            _time(order.success_time) if order.success_time is not None else "",
         )
         for order in _newest(sandbox.state.orders.values())
     ]
@@ -135,14 +139,14 @@ def _shipping_row(order: Order) -> tuple[str, ...]:
         return ()
     parcels = "\n".join(f"{p.express_company} {p.tracking_no} {p.item_desc}" for p in shipping.parcels)
     moments = (shipping.shipped_at, shipping.settle_due_at, shipping.settled_at)
-    times = [rfc3339(moment) if moment is not None else "" for moment in moments]
+    times = [_time(moment) if moment is not None else "" for moment in moments]
     return (order.out_trade_no, _SHIPPING_TEXT[order_state(order)], parcels, *times)
 
 
 def _refunds(sandbox: Sandbox) -> str:
     rows = [
         (
-            rfc3339(refund.created_at),
+            _time(refund.created_at),
             refund.out_refund_no,
             refund.out_trade_no,
             _yuan(refund.amount_fen),
@@ -157,14 +161,14 @@ def _refunds(sandbox: Sandbox) -> str:
 def _transfers(sandbox: Sandbox) -> str:
     rows = [
         (
-            rfc3339(transfer.created_at),
+            _time(transfer.created_at),
             transfer.out_bill_no,
             transfer.transfer_bill_no,
             _yuan(transfer.amount_fen),
             _payer(sandbox, transfer.openid),
             transfer.remark,
             f"{transfer.state.value} {transfer.fail_reason}",
-            rfc3339(transfer.updated_at),
+            _time(transfer.updated_at),
         )
         for transfer in _newest(sandbox.state.transfers.values())
     ]
