@@ -173,8 +173,10 @@ def test_page_shows_everything_and_escapes_it(world: World, merchant: Merchant) 
     merchant.paid(openid)
     merchant.refund(reason="<b>坏了</b>")
     merchant.transfer(openid)
-    world.receiver.answer = lambda _: (500, b"<i>broken</i>")
     world.idle()
+    world.receiver.answer = lambda _: (500, b"<i>broken</i>")
+    notification_id = world.control("GET", "/_state")["notifications"][0]["id"]
+    world.control("POST", f"/_notifications/{notification_id}/redeliver")
     status, page = world.call("GET", "/")
     assert status == 200
     for text in ("ORDER0001", "REFUND1", "BILL1", "TRANSACTION.SUCCESS", "123.45", "retry_scale", openid):
@@ -182,6 +184,8 @@ def test_page_shows_everything_and_escapes_it(world: World, merchant: Merchant) 
     assert "&lt;script&gt;" in page
     assert "<script" not in page
     assert "<b>" not in page
+    assert "&lt;i&gt;broken" in page
+    assert "<i>" not in page
 
 
 def test_state_holds_no_secrets(world: World, merchant: Merchant) -> None:

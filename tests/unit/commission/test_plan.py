@@ -84,3 +84,8 @@ def test_a_suspended_beneficiary_is_withheld_and_released_later_less_what_was_re
     books.follow(order, taken, rules, Settlement(NOW + timedelta(days=1)))
     assert (books.wallet("C"), books.wallet("B")) == (Wallet(available_fen=500), Wallet(available_fen=250))
     assert books.follow(order, taken, rules, Settlement(NOW + timedelta(days=2))) == []
+
+
+def test_a_line_stays_under_its_cap_to_the_fen() -> None:
+    rules = rule_set(base_bps=(300, 201), cap_bps=500)
+    assert split(paid_order(10_000, chain=("C", "B")), [10_000], rules) == {"C": 299, "B": 200}
