@@ -3,7 +3,7 @@
 from typing import Any
 
 from fenxiao import wiring
-from fenxiao.aws.streams import Change, changes, consume
+from fenxiao.aws.streams import Change, changes, consume, consume_folded
 from fenxiao.ledger.model import Journal
 from fenxiao.ledger.store import journal_from_image
 from fenxiao.observability import logger
@@ -12,12 +12,12 @@ from fenxiao.observability import logger
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: dict[str, Any], _context: object) -> None:
     """Project the batch's journals together; raises on a passing fault, so that the batch comes again."""
-    journals: list[Journal] = []
+    journals: list[tuple[Change, Journal]] = []
 
     def note(change: Change) -> None:
         journal = journal_from_image(change.new) if change.new and not change.old else None
         if journal:
-            journals.append(journal)
+            journals.append((change, journal))
 
     consume(changes(event), note)
-    wiring.statements().project(journals)
+    consume_folded(journals, wiring.statements().project)

@@ -5,7 +5,7 @@ consumer's own dead-letter queue with the reason; an alarm watches the queue and
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -61,6 +61,23 @@ def consume(items: Iterable[Change], handle: Callable[[Change], None]) -> None:
             if is_passing(error):
                 raise
             park(change, error)
+
+
+def consume_folded[T](taken: Sequence[tuple[Change, T]], handle: Callable[[Sequence[T]], None]) -> None:
+    """Handle what was taken from many changes in one go.
+
+    When that can never succeed, each is handled alone, so that only the culprit is parked; `handle` is idempotent.
+
+    Raises:
+        Exception: a passing fault; the whole batch is to be delivered again.
+    """
+    try:
+        handle([one for _, one in taken])
+    except Exception as error:
+        if is_passing(error):
+            raise
+        for change, one in taken:
+            consume([change], lambda _, one=one: handle([one]))  # type: ignore[misc] # mypy cannot infer the default
 
 
 def is_passing(error: Exception) -> bool:

@@ -1,6 +1,5 @@
 """Keeping the ledger in step with the orders: earning, clawback and settlement."""
 
-from collections.abc import Sequence
 from typing import Final
 
 from fenxiao.commission.plan import SETTLE, Settlement, collection_of, plan
@@ -17,15 +16,12 @@ from fenxiao.order.store import OrderStore
 _MAX_REPLANS: Final = 5
 
 
-def earnings(paid: Sequence[Order], rules: RuleStore) -> list[Entry]:
-    """Return the earning entries of orders that were just paid, without reading anything but cached rules.
+def earnings(paid: Order, rules: RuleStore) -> list[Entry]:
+    """Return the earning of an order that was just paid, without reading anything but cached rules.
 
     The first journal of an order is always its earning, so the put's own condition recognises a replay.
     """
-    entries = []
-    for order in paid:
-        entries += plan(order, (), (), version_of(order, rules))
-    return entries
+    return plan(paid, (), (), version_of(paid, rules))
 
 
 def follow(order_id: str, orders: OrderStore, ledger: LedgerStore, rules: RuleStore) -> None:

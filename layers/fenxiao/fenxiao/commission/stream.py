@@ -1,12 +1,13 @@
 """The order stream's consumer: which changes matter to the ledger."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fenxiao.aws.streams import Change, changes, consume, park
+from fenxiao.aws.streams import Change, changes, consume, consume_folded
 from fenxiao.commission.follow import earnings, follow
 from fenxiao.commission.store import RuleStore
 from fenxiao.ledger.errors import ContradictionError
+from fenxiao.ledger.model import Entry
 from fenxiao.ledger.post import post_batch
 from fenxiao.ledger.store import LedgerStore
 from fenxiao.observability import count
@@ -21,26 +22,28 @@ def follow_changes(event: Mapping[str, Any], orders: OrderStore, ledger: LedgerS
         Exception: a passing fault; the batch is to be delivered again, and what was posted is recognised.
     """
     all_changes = changes(event)
-    paid: dict[str, tuple[Order, Change]] = {}
+    earned: list[tuple[Change, Entry]] = []
 
-    def note_paid(change: Change) -> None:
+    def earn(change: Change) -> None:
         order = newly_paid(change)
         if order:
-            paid[order.order_id] = (order, change)
-
-    consume(all_changes, note_paid)
-    outcome = post_batch(ledger, earnings([order for order, _ in paid.values()], rules))
-    for entry in outcome.contradicted:
-        count("JournalContradiction")
-        change = paid[entry.collection.partition("#")[2]][1]
-        park(change, ContradictionError(f"{entry.collection} {entry.event}"))
+            earned.extend((change, entry) for entry in earnings(order, rules))
 
     def claw_back(change: Change) -> None:
         order_id = newly_refunded(change)
         if order_id:
             follow(order_id, orders, ledger, rules)
 
+    consume(all_changes, earn)
+    consume_folded(earned, lambda entries: _post(ledger, entries))
     consume(all_changes, claw_back)
+
+
+def _post(ledger: LedgerStore, entries: Sequence[Entry]) -> None:
+    outcome = post_batch(ledger, entries)
+    if outcome.contradicted:
+        count("JournalContradiction")
+        raise ContradictionError(", ".join(f"{entry.collection} {entry.event}" for entry in outcome.contradicted))
 
 
 def newly_paid(change: Change) -> Order | None:
