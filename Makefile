@@ -75,7 +75,7 @@ demo: $(SETUP) ## play the whole story and check every fen; starts a stack if no
 
 .PHONY: bench
 bench: $(SETUP) ## measure, and write .local/bench.json
-	@$(DEV)/python -u -m tests.bench
+	@PYTHONPATH=layers/fenxiao $(DEV)/python -u -m tests.bench
 
 # --- tests ---
 
