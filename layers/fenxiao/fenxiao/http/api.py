@@ -6,6 +6,7 @@ errors are mapped in this one place. The table of operations also writes the Ope
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final, Protocol, cast
 
 import msgspec
@@ -197,13 +198,11 @@ class Api:
 
 
 def _wrapped(chalice: Chalice, operation: Operation) -> Callable[..., Response]:
-    decoder = None if operation.body is _NO_BODY else msgspec.json.Decoder(operation.body, strict=True)
-
     def call(**path: str) -> Response:
         current: Any = chalice.current_request
         request_id = current.context["requestId"]
         try:
-            request = _request(current, path, operation, decoder)
+            request = _request(current, path, operation)
             result = operation.view(request)
         except DomainError as error:
             count("Refused", code=error.code)
@@ -217,9 +216,7 @@ def _wrapped(chalice: Chalice, operation: Operation) -> Callable[..., Response]:
     return call
 
 
-def _request(
-    current: Any, path: Mapping[str, str], operation: Operation, decoder: msgspec.json.Decoder[Any] | None
-) -> Request[Any]:
+def _request(current: Any, path: Mapping[str, str], operation: Operation) -> Request[Any]:
     principal = _principal(current.context.get("authorizer") or {})
     _admit(principal, operation)
     headers = {name.lower(): value for name, value in current.headers.items()}
@@ -231,10 +228,16 @@ def _request(
         raise InvalidBodyError from error
     if len(raw_body) > _MAX_BODY_BYTES:
         raise BodyTooLargeError
-    body = None if decoder is None else decode(decoder, raw_body)
+    body = None if operation.body is _NO_BODY else decode(_decoder(operation.body), raw_body)
     query = dict(current.query_params or {})
     source_ip = current.context.get("identity", {}).get("sourceIp", "")
     return Request(body, path, query, headers, raw_body, principal, source_ip)
+
+
+@cache
+def _decoder(form: Any) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of a contract, made when it is first needed: a cold start is for one route."""
+    return msgspec.json.Decoder(form, strict=True)
 
 
 def decode[T](decoder: msgspec.json.Decoder[T], raw: bytes) -> T:

@@ -4,7 +4,6 @@ from typing import Final
 
 from fenxiao.observability import count
 from fenxiao.order.ports import Bookkeeper
-from fenxiao.review.cases import Matter, opened
 
 PAYMENT_MISMATCH: Final = "payment_mismatch"
 REFUND_MISMATCH: Final = "refund_mismatch"
@@ -27,6 +26,8 @@ def report_mismatch(
         expected_fen: The amount that we know of.
         reported_fen: The amount that WeChat reports.
     """
+    from fenxiao.review.cases import Matter, opened  # needed once in a blue moon, paid for by every cold start
+
     matter = Matter(
         kind=kind,
         subject_id=f"{order_id}/{reference}",

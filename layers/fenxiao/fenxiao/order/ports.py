@@ -4,15 +4,17 @@ Each call to WeChat raises `errors.PassingError` for a fault that passes, and an
 """
 
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from fenxiao.clock import Clock
 from fenxiao.order.store import OrderStore
 from fenxiao.relation.store import MemberStore
-from fenxiao.review.store import CaseStore
 from fenxiao.wechat.facts import Parcel, PaymentParameters, PaymentResult, RefundResult, ShippedOrder
+
+if TYPE_CHECKING:
+    from fenxiao.review.store import CaseStore  # at run time only where a mismatch is reported
 
 
 class PaymentPort(Protocol):
@@ -64,6 +66,6 @@ class Bookkeeper(Struct, frozen=True):
 
     orders: OrderStore
     members: MemberStore
-    cases: CaseStore
+    cases: "CaseStore"
     clock: Clock
     review_time: timedelta
