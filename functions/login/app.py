@@ -3,6 +3,7 @@
 from fenxiao import wiring
 from fenxiao.http.api import Api, Auth, Request
 from fenxiao.identity.account import log_in, me, set_phone
+from fenxiao.identity.account import rename as change_nickname
 from fenxiao.identity.contract import (
     LoggedIn,
     LogIn,
@@ -63,7 +64,9 @@ def get_me(request: Request[None]) -> MeView:
 @api.route("PATCH", "/members/me", "修改昵称", Auth.MEMBER, body=Rename)
 def rename(request: Request[Rename]) -> None:
     """Change the nickname."""
-    wiring.accounts().rename(request.principal.id, request.body.nickname)
+    change_nickname(
+        request.principal.id, request.body.nickname, wiring.mini_program(), wiring.members(), wiring.accounts()
+    )
 
 
 @api.route("PUT", "/members/me/phone", "绑定手机号", Auth.MEMBER, body=SetPhone)

@@ -6,17 +6,19 @@ from fenxiao.relation.bind import bind
 from fenxiao.relation.contract import (
     TEAM_QUERY,
     BindRelation,
+    InviteImage,
     InviteView,
     IssueInvite,
     RelationView,
     SetStanding,
     StandingView,
     TeamPage,
+    invite_image,
     invite_view,
     relation_view,
     team_page,
 )
-from fenxiao.relation.invites import issue
+from fenxiao.relation.invites import issue, own_invite
 from fenxiao.relation.model import Standing
 from fenxiao.relation.standing import become_promoter, set_standing
 
@@ -44,6 +46,13 @@ def create_invite(request: Request[IssueInvite]) -> InviteView:
             wiring.clock(),
         )
     )
+
+
+@api.route("GET", "/invites/{invite_code}/image", "邀请码的小程序码", Auth.MEMBER, returns=InviteImage)
+def get_invite_image(request: Request[None]) -> InviteImage:
+    """Answer the mini-program code of an invite of the caller's."""
+    invite = own_invite(request.principal.id, request.path["invite_code"], wiring.invites())
+    return invite_image(wiring.mini_program().invite_image(invite.code))
 
 
 @api.route("POST", "/relation", "绑定邀请人", Auth.MEMBER, body=BindRelation, returns=RelationView)

@@ -11,8 +11,7 @@ from fenxiao.wechat.errors import (
     WeChatRefusedError,
     WeChatUnavailableError,
 )
-from fenxiao.wechat.facts import Identity, Parcel, TransferState
-from fenxiao.wechat.miniprogram import TextVerdict
+from fenxiao.wechat.facts import Identity, Parcel, TextVerdict, TransferState
 from tests.support.world import line, paid_order
 
 from .conftest import Shop

@@ -1,6 +1,8 @@
 """Invites and bindings that are refused, each with its code, and teams by level."""
 
+import base64
 import secrets
+from http import HTTPMethod
 
 import pytest
 
@@ -99,3 +101,20 @@ def test_fourth_level_earns_nothing(world: World) -> None:
     for person, fen in zip(middle, (200, 500, 1_000), strict=True):
         world.wait_for_wallet(person, held_fen=fen)
     world.wait_for_wallet(top)
+
+
+def test_the_picture_of_an_invite_comes_from_wechat(world: World) -> None:
+    promoter = world.promoter()
+    code = promoter.post("/invites", {})["invite_code"]
+    picture = promoter.get(f"/invites/{code}/image")
+    assert base64.b64decode(picture["image_base64"]).startswith(b"\x89PNG")
+    other = world.person()
+    assert refusal(lambda: other.get(f"/invites/{code}/image")) == (404, "invite_not_found")
+
+
+def test_a_nickname_must_pass_wechats_check(world: World) -> None:
+    member = world.person()
+    member.caller.call(HTTPMethod.PATCH, "/members/me", {"nickname": "小美"})
+    refused = refusal(lambda: member.caller.call(HTTPMethod.PATCH, "/members/me", {"nickname": "赌博"}))
+    assert refused == (422, "nickname_refused")
+    assert member.get("/members/me")["nickname"] == "小美"

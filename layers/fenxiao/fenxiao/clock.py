@@ -78,8 +78,3 @@ def shanghai_day(moment: datetime) -> date:
 def shanghai_month(moment: datetime) -> str:
     """Return the calendar month in Shanghai as `YYYY-MM`; tax, ladders and bonuses count by it (M19, M26)."""
     return moment.astimezone(SHANGHAI).strftime("%Y-%m")
-
-
-def shanghai_day_start(day: date) -> datetime:
-    """Return the moment, in UTC, at which the day begins in Shanghai."""
-    return datetime(day.year, day.month, day.day, tzinfo=SHANGHAI).astimezone(UTC)

@@ -45,9 +45,3 @@ def round_half_up(numerator: int, denominator: int) -> int:
     if denominator <= 0:
         raise ValueError("the denominator must be positive")
     return (2 * numerator + denominator) // (2 * denominator)
-
-
-def format_yuan(amount_fen: int) -> str:
-    """Return the amount as people read it: `123456` fen is `¥1,234.56`."""
-    sign = "-" if amount_fen < 0 else ""
-    return f"{sign}¥{abs(amount_fen) // 100:,}.{abs(amount_fen) % 100:02d}"

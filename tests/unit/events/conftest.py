@@ -7,23 +7,13 @@ import pytest
 from fenxiao import wiring
 from fenxiao.aws.clients import client
 from fenxiao.http.api import LambdaHandler
-from fenxiao.wechat.facts import Identity
 from tests.support.http import CONTEXT
 from tests.unit.events.day import Day, environment_of, forget_wiring, module_of, secret_arn, token_secret
+from tests.unit.identity.fakes import FakeMiniProgram
 from tests.unit.wechat.wechat_side import Platform
 
 type Invoke = Callable[[str, object], Any]
 """Invokes a function, with its own settings only, with an event."""
-
-
-class MiniProgram:
-    """Takes the code for the openid, and for the phone number."""
-
-    def login(self, code: str) -> Identity:
-        return Identity(openid=f"openid-{code}", unionid=None)
-
-    def phone_number(self, code: str) -> str:
-        return code
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +27,7 @@ def day(tables: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:
     day = Day()
     forget_wiring()
     monkeypatch.setattr(wiring, "clock", lambda: day.floor.clock)
-    monkeypatch.setattr(wiring, "mini_program", MiniProgram)
+    monkeypatch.setattr(wiring, "mini_program", FakeMiniProgram)
     monkeypatch.setattr(wiring, "pay", lambda: day.floor.wechat)
     monkeypatch.setattr(wiring, "refunds", lambda: day.floor.refund_side)
     monkeypatch.setattr(wiring, "shipping", lambda: day.floor.shipping)

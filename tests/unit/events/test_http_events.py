@@ -103,6 +103,7 @@ DONE: dict[str, tuple[int, Effect]] = {
     "order-ship-order": (200, lambda seen: seen.day.order(PAID).status is OrderStatus.SHIPPED),
     "referral-create-invite": (201, lambda seen: seen.json["max_uses"] == 5),
     "referral-create-relation": (200, lambda seen: seen.member(E).line[0].member_id == C),
+    "referral-get-invite-image": (200, lambda seen: seen.json["media_type"] == "image/png"),
     "referral-get-relation": (200, lambda seen: [one["level"] for one in seen.json["uplines"]] == [1, 2, 3]),
     "referral-get-team": (200, lambda seen: seen.json["items"] == []),
     "referral-join": (200, lambda seen: seen.member(E).standings[-1].standing is Standing.PROMOTER),

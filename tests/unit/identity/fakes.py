@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 from fenxiao.identity.secret import TokenKeys
-from fenxiao.wechat.facts import Identity
+from fenxiao.wechat.facts import Identity, TextVerdict
 
 KEYS = TokenKeys(signing_key=b"s" * 32, identity_key=b"i" * 32)
 
@@ -27,3 +27,12 @@ class FakeMiniProgram:
 
     def phone_number(self, code: str) -> str:
         return code
+
+    def check_text(self, openid: str, text: str) -> TextVerdict:
+        assert openid
+        return next(
+            (verdict for verdict in (TextVerdict.RISKY, TextVerdict.REVIEW) if verdict in text), TextVerdict.PASS
+        )
+
+    def invite_image(self, invite_code: str) -> bytes:
+        return b"\x89PNG" + invite_code.encode()

@@ -111,6 +111,15 @@ def test_a_nickname_that_cannot_be_is_refused(nickname: object) -> None:
     assert call(login, "GET", "/members/me", member=member).json["nickname"] == ""
 
 
+@pytest.mark.parametrize("nickname", ["very risky", "for review"])
+def test_a_nickname_that_wechat_does_not_pass_is_refused(nickname: str) -> None:
+    member = signed_in()["member_id"]
+    answer = call(login, "PATCH", "/members/me", body={"nickname": nickname}, member=member)
+
+    assert (answer.status, answer.json["code"]) == (422, "nickname_refused")
+    assert call(login, "GET", "/members/me", member=member).json["nickname"] == ""
+
+
 def test_a_nickname_of_32_characters_is_kept() -> None:
     member = signed_in()["member_id"]
 

@@ -1,3 +1,4 @@
+import base64
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ from fenxiao.relation.model import Standing
 from functions.referral.app import lambda_handler as referral
 from functions.team.app import lambda_handler as team
 from tests.support.http import CONTEXT, Answer, call
+from tests.unit.identity.fakes import FakeMiniProgram
 from tests.unit.relation.village import PERMANENT, Village
 
 
@@ -55,6 +57,18 @@ def test_the_way_into_a_team(village: Village) -> None:
     assert [item["member_id"] for item in page["items"]] == ["B"]
     assert page["level_counts"] == [1, 0, 0]
     assert call(referral, "GET", "/relation", member="B").json == bound.json
+
+
+def test_the_picture_of_an_invite_is_for_its_owner(village: Village, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wiring, "mini_program", FakeMiniProgram)
+    village.born(*"AB")
+    code = call(referral, "POST", "/invites", body={}, member="A").json["invite_code"]
+    picture = call(referral, "GET", "/invites/{invite_code}/image", path={"invite_code": code.lower()}, member="A")
+    assert picture.json["media_type"] == "image/png"
+    assert base64.b64decode(picture.json["image_base64"]) == b"\x89PNG" + code.encode()
+    others = call(referral, "GET", "/invites/{invite_code}/image", path={"invite_code": code}, member="B")
+    unknown = call(referral, "GET", "/invites/{invite_code}/image", path={"invite_code": "ZZZZZZZZ"}, member="A")
+    assert refusal(others) == refusal(unknown) == (404, "invite_not_found")
 
 
 def test_refusals_are_problems_with_a_code(village: Village) -> None:

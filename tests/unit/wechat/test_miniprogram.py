@@ -11,8 +11,8 @@ from fenxiao.order import delivery
 from fenxiao.order.model import Address, Shipment
 from fenxiao.wechat import miniprogram_api
 from fenxiao.wechat.errors import WeChatCodeRefusedError, WeChatRefusedError, WeChatUnavailableError
-from fenxiao.wechat.facts import Identity, Parcel
-from fenxiao.wechat.miniprogram import MiniProgram, TextVerdict
+from fenxiao.wechat.facts import Identity, Parcel, TextVerdict
+from fenxiao.wechat.miniprogram import MiniProgram
 from fenxiao.wechat.settings import WeChatSettings
 from fenxiao.wechat.shipping import WeChatShipping
 from fenxiao.wechat.token_store import TokenItem

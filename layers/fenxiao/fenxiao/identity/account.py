@@ -3,6 +3,7 @@
 from fenxiao.clock import Clock
 from fenxiao.errors import BusyError, NotFoundError
 from fenxiao.identity.contract import LoggedIn, MeView
+from fenxiao.identity.errors import NicknameRefusedError
 from fenxiao.identity.model import PrincipalKind
 from fenxiao.identity.phone import masked, phone_lookup, seal, unseal
 from fenxiao.identity.ports import MiniProgram
@@ -12,7 +13,7 @@ from fenxiao.identity.store import AccountStore
 from fenxiao.ids import Kind, new_id
 from fenxiao.relation.model import Member
 from fenxiao.relation.store import MemberStore
-from fenxiao.wechat.facts import Identity
+from fenxiao.wechat.facts import Identity, TextVerdict
 
 
 def log_in(
@@ -53,6 +54,23 @@ def me(member_id: str, members: MemberStore, accounts: AccountStore, keys: Token
     sealed = accounts.phone(member_id).sealed
     phone = masked(unseal(sealed, member_id, keys.identity_key)) if sealed else None
     return MeView(member_id, member.nickname, phone, member.standing_at(clock.now()), member.joined_at)
+
+
+def rename(
+    member_id: str, nickname: str, mini_program: MiniProgram, members: MemberStore, accounts: AccountStore
+) -> None:
+    """Change the nickname; others see it, so WeChat's content check must pass it.
+
+    Raises:
+        NicknameRefusedError: it does not.
+        NotFoundError: no such member.
+    """
+    member = members.get(member_id)
+    if member is None:
+        raise NotFoundError
+    if mini_program.check_text(member.openid, nickname) is not TextVerdict.PASS:
+        raise NicknameRefusedError
+    accounts.rename(member_id, nickname)
 
 
 def set_phone(member_id: str, code: str, mini_program: MiniProgram, accounts: AccountStore, keys: TokenKeys) -> None:

@@ -30,3 +30,11 @@ class PhoneTakenError(ConflictError):
 
     code = "phone_taken"
     title = "该手机号已绑定其他账号"
+
+
+class NicknameRefusedError(DomainError):
+    """WeChat's content check does not pass the nickname, which others get to see."""
+
+    status = 422
+    code = "nickname_refused"
+    title = "昵称未通过内容安全检查，请换一个"

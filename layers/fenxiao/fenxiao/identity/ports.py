@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from fenxiao.wechat.facts import Identity
+from fenxiao.wechat.facts import Identity, TextVerdict
 
 
 class MiniProgram(Protocol):
@@ -14,4 +14,8 @@ class MiniProgram(Protocol):
 
     def phone_number(self, code: str) -> str:
         """Return the phone number, without country code, behind a code of the `getPhoneNumber` button."""
+        ...
+
+    def check_text(self, openid: str, text: str) -> TextVerdict:
+        """Return WeChat's verdict on a text that this user wrote."""
         ...

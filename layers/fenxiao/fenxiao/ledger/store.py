@@ -15,7 +15,7 @@ from pynamodb.expressions.update import Action
 from fenxiao.aws.dynamodb import IntegerAttribute, Item, JsonAttribute, MomentAttribute, RawItem, Transaction
 from fenxiao.config import table_name
 from fenxiao.ledger.apply import WalletChange
-from fenxiao.ledger.model import Entry, Journal, Posting, TaxClass, Wallet, WalletKey
+from fenxiao.ledger.model import Entry, Journal, Posting, Wallet, WalletKey
 
 _JOURNAL_PREFIX: Final = "j#"
 MAX_JOURNALS: Final = 1000
@@ -163,11 +163,6 @@ def place_of(entry: Entry, raw: RawItem | None) -> Place:
 
 def _wallet_pk(key: WalletKey) -> str:
     return f"wallet#{key.member_id}"
-
-
-def wallet_key(item_pk: str, item_sk: str) -> WalletKey:
-    """Return the key that a wallet item's own keys mean."""
-    return WalletKey(item_pk.removeprefix("wallet#"), TaxClass(item_sk))
 
 
 def _journal(item: JournalItem) -> Journal:

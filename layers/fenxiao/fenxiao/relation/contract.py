@@ -1,5 +1,6 @@
 """HTTP contracts of promoters, invites, the relation chain and teams."""
 
+import base64
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Final, Literal
@@ -63,6 +64,13 @@ class UplineView(msgspec.Struct, frozen=True):
     valid_until: datetime | None = None
 
 
+class InviteImage(msgspec.Struct, frozen=True):
+    """The mini-program code of an invite: scanned, it opens the mini-program with the invite code as its scene."""
+
+    media_type: str
+    image_base64: str
+
+
 class RelationView(msgspec.Struct, frozen=True):
     """A member's uplines, nearest first."""
 
@@ -84,6 +92,12 @@ class TeamPage(msgspec.Struct, frozen=True):
     items: list[TeamMemberView]
     level_counts: list[int]
     next_cursor: str | None = None
+
+
+def invite_image(picture: bytes) -> InviteImage:
+    """Return a picture of WeChat's, PNG or JPEG, as it is answered."""
+    media_type = "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"
+    return InviteImage(media_type, base64.b64encode(picture).decode())
 
 
 def invite_view(invite: Invite) -> InviteView:

@@ -6,7 +6,7 @@ from typing import Final
 
 from fenxiao.clock import Clock
 from fenxiao.errors import BusyError, NotFoundError
-from fenxiao.relation.errors import InviteExpiredError, InviteUsedError, NotPromoterError
+from fenxiao.relation.errors import InviteExpiredError, InviteNotFoundError, InviteUsedError, NotPromoterError
 from fenxiao.relation.model import Invite, Standing
 from fenxiao.relation.store import InviteStore, MemberStore
 
@@ -57,6 +57,18 @@ def issue(
         if invites.create(invite):
             return invite
     raise BusyError
+
+
+def own_invite(member_id: str, code: str, invites: InviteStore) -> Invite:
+    """Return an invite that the member made.
+
+    Raises:
+        InviteNotFoundError: there is none, or it is somebody else's.
+    """
+    invite = invites.get(normalised(code))
+    if invite is None or invite.owner_id != member_id:
+        raise InviteNotFoundError
+    return invite
 
 
 def normalised(code: str) -> str:

@@ -31,6 +31,14 @@ class Identity(Struct, frozen=True, kw_only=True):
     unionid: str | None
 
 
+class TextVerdict(StrEnum):
+    """What WeChat thinks of a text (`msg_sec_check`, version 2)."""
+
+    PASS = "pass"  # noqa: S105 - a verdict
+    REVIEW = "review"
+    RISKY = "risky"
+
+
 class PaymentResult(Struct, frozen=True, kw_only=True):
     """A payment as notified or queried; `success` is false while it is unpaid, closed or failed."""
 

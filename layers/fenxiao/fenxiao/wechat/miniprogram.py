@@ -1,14 +1,13 @@
 """The mini-program: who signs in, their phone number, invite codes as pictures, and WeChat's check of texts."""
 
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Final
 
 import msgspec
 
 from fenxiao.wechat.calls import unavailable
 from fenxiao.wechat.errors import WeChatCodeRefusedError, WeChatRefusedError
-from fenxiao.wechat.facts import Identity
+from fenxiao.wechat.facts import Identity, TextVerdict
 from fenxiao.wechat.miniprogram_api import MiniProgramApi
 from fenxiao.wechat.settings import WeChatSettings
 
@@ -17,14 +16,6 @@ _CODE_CODES: Final = frozenset({"40029", "40163", "40226"})
 """The one-time code is wrong or used, or WeChat does not let this user in."""
 _CHECK_VERSION: Final = 2
 _SCENE_PROFILE: Final = 1
-
-
-class TextVerdict(StrEnum):
-    """What WeChat thinks of a text (`msg_sec_check`, version 2)."""
-
-    PASS = "pass"  # noqa: S105 - a verdict
-    REVIEW = "review"
-    RISKY = "risky"
 
 
 class _Session(msgspec.Struct, frozen=True):
