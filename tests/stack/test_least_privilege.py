@@ -107,7 +107,7 @@ def test_function_reaches_what_it_uses(world: World) -> None:
     assert write(world, "LoginFunction", "MemberTable") == "ConditionalCheckFailedException"
 
 
-@pytest.mark.parametrize("function", ["WalletFunction", "CatalogueFunction", "ReferralFunction", "CommissionFunction"])
+@pytest.mark.parametrize("function", ["WalletFunction", "CatalogueFunction", "RuleFunction", "CommissionFunction"])
 def test_function_that_needs_no_secret_cannot_read_one(world: World, function: str) -> None:
     client: Any = world.stack.client("cloudformation")
     (stack,) = client.describe_stacks(StackName=world.stack.stack_name)["Stacks"]

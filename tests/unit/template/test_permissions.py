@@ -147,7 +147,7 @@ def tables_of(tree: ast.AST) -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
-        and node.func.id == "table_name"
+        and node.func.id == "table"
         and isinstance(node.args[0], ast.Constant)
         and isinstance(node.args[0].value, str)
     }

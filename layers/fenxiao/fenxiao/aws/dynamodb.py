@@ -13,7 +13,7 @@ from typing import Any, Final, TypedDict
 import msgspec
 from botocore.exceptions import ClientError
 from msgspec import Struct
-from pynamodb.attributes import Attribute
+from pynamodb.attributes import Attribute, UnicodeAttribute
 from pynamodb.connection.table import TableConnection
 from pynamodb.constants import KEY, NUMBER, STRING
 from pynamodb.expressions.condition import Condition
@@ -22,6 +22,7 @@ from pynamodb.models import Model
 
 from fenxiao.aws.clients import client
 from fenxiao.clock import from_millis, to_millis
+from fenxiao.config import table_name
 from fenxiao.errors import BusyError
 
 MAX_TRANSACTION_ACTIONS: Final = 100
@@ -84,8 +85,19 @@ class JsonAttribute[T](Attribute[T]):
         return self._decoder.decode(value)
 
 
+def table(variable: str) -> Any:
+    """Return the `Meta` class, which pynamodb completes, of a model in the table that the environment names."""
+    return type("Meta", (), {"table_name": table_name(variable)})
+
+
 class Item(Model):
-    """Base of every model: all share the process's DynamoDB client (pynamodb would build one each, 50 ms a piece)."""
+    """Base of every model: the keys that all tables have, and the process's one DynamoDB client.
+
+    pynamodb would build a client for each model, 50 ms a piece.
+    """
+
+    pk = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
 
     @classmethod
     def _get_connection(cls) -> TableConnection:

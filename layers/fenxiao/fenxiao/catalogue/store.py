@@ -11,12 +11,11 @@ from typing import Final
 
 from pynamodb.attributes import BooleanAttribute, UnicodeAttribute
 
-from fenxiao.aws.dynamodb import IntegerAttribute, Item, JsonAttribute, MomentAttribute, Transaction
+from fenxiao.aws.dynamodb import IntegerAttribute, Item, JsonAttribute, MomentAttribute, Transaction, table
 from fenxiao.catalogue.errors import ProductNotFoundError
 from fenxiao.catalogue.model import Product, Sku
 from fenxiao.catalogue.stock import Adjustment, Portion
 from fenxiao.clock import to_millis
-from fenxiao.config import table_name
 from fenxiao.ids import Kind, is_id
 
 _PRODUCT: Final = "product"
@@ -28,13 +27,8 @@ _MAX_SHARDS: Final = 50
 class ProductItem(Item):
     """A product with its SKUs."""
 
-    class Meta:
-        """Table."""
+    Meta = table("CATALOGUE_TABLE")
 
-        table_name = table_name("CATALOGUE_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     title = UnicodeAttribute()
     category = UnicodeAttribute()
     is_virtual = BooleanAttribute()
@@ -47,38 +41,22 @@ class ProductItem(Item):
 class ListingItem(Item):
     """A product's place in a list; the keys say everything."""
 
-    class Meta:
-        """Table."""
-
-        table_name = table_name("CATALOGUE_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
+    Meta = table("CATALOGUE_TABLE")
 
 
 class StockItem(Item):
     """A part of a SKU's stock."""
 
-    class Meta:
-        """Table."""
+    Meta = table("CATALOGUE_TABLE")
 
-        table_name = table_name("CATALOGUE_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     available = IntegerAttribute()
 
 
 class AdjustmentItem(Item):
     """A change of stock by staff; put once, never changed."""
 
-    class Meta:
-        """Table."""
+    Meta = table("CATALOGUE_TABLE")
 
-        table_name = table_name("CATALOGUE_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     delta = IntegerAttribute()
     at = MomentAttribute()
 

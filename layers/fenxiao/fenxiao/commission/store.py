@@ -6,9 +6,8 @@ from typing import Final
 
 from pynamodb.attributes import UnicodeAttribute
 
-from fenxiao.aws.dynamodb import Item, JsonAttribute, condition_failed
+from fenxiao.aws.dynamodb import Item, JsonAttribute, condition_failed, table
 from fenxiao.commission.rules import RuleSet
-from fenxiao.config import table_name
 from fenxiao.errors import ConflictError
 
 _PARTITION: Final = "rules"
@@ -27,13 +26,8 @@ class VersionTakenError(ConflictError):
 class RuleItem(Item):
     """A published version."""
 
-    class Meta:
-        """Table."""
+    Meta = table("RULE_TABLE")
 
-        table_name = table_name("RULE_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     rules: JsonAttribute[RuleSet] = JsonAttribute(RuleSet)
     published_by = UnicodeAttribute()
 

@@ -19,8 +19,8 @@ from fenxiao.aws.dynamodb import (
     Transaction,
     TransactionCancelledError,
     condition_failed,
+    table,
 )
-from fenxiao.config import table_name
 from fenxiao.errors import BusyError, NotFoundError
 from fenxiao.identity.errors import PhoneTakenError
 from fenxiao.identity.model import PhoneRecord, Session, Staff
@@ -41,13 +41,8 @@ _SESSION_SCAN: Final = 100
 class OpenidItem(Item):
     """Leads from WeChat's name for a person to ours."""
 
-    class Meta:
-        """Table."""
+    Meta = table("MEMBER_TABLE")
 
-        table_name = table_name("MEMBER_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     member_id = UnicodeAttribute()
     unionid = UnicodeAttribute(null=True)
 
@@ -55,26 +50,16 @@ class OpenidItem(Item):
 class PhoneItem(Item):
     """Leads from a phone number to its one member."""
 
-    class Meta:
-        """Table."""
+    Meta = table("MEMBER_TABLE")
 
-        table_name = table_name("MEMBER_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     member_id = UnicodeAttribute()
 
 
 class ProfileItem(Item):
     """The part of a member's item that is about the person; changed by updates only."""
 
-    class Meta:
-        """Table."""
+    Meta = table("MEMBER_TABLE")
 
-        table_name = table_name("MEMBER_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     nickname = UnicodeAttribute()
     sealed_phone = BinaryAttribute(null=True, legacy_encoding=False)
     phone_lookup = UnicodeAttribute(null=True)
@@ -83,8 +68,6 @@ class ProfileItem(Item):
 class _SessionItem(Item):
     """A session; the table differs by kind of principal."""
 
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     refresh_hash = UnicodeAttribute()
     created_at = MomentAttribute()
     expires_at = MomentAttribute()
@@ -94,31 +77,20 @@ class _SessionItem(Item):
 class MemberSessionItem(_SessionItem):
     """A customer's session."""
 
-    class Meta:
-        """Table."""
-
-        table_name = table_name("MEMBER_TABLE")
+    Meta = table("MEMBER_TABLE")
 
 
 class StaffSessionItem(_SessionItem):
     """A staff member's session."""
 
-    class Meta:
-        """Table."""
-
-        table_name = table_name("STAFF_TABLE")
+    Meta = table("STAFF_TABLE")
 
 
 class StaffItem(Item):
     """A staff member."""
 
-    class Meta:
-        """Table."""
+    Meta = table("STAFF_TABLE")
 
-        table_name = table_name("STAFF_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     name = UnicodeAttribute()
     roles: JsonAttribute[tuple[str, ...]] = JsonAttribute(tuple[str, ...])
     key_hash = UnicodeAttribute()

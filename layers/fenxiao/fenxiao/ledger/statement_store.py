@@ -19,9 +19,9 @@ from fenxiao.aws.dynamodb import (
     MomentAttribute,
     Transaction,
     TransactionCancelledError,
+    table,
 )
 from fenxiao.clock import to_millis
-from fenxiao.config import table_name
 from fenxiao.errors import BusyError
 from fenxiao.ledger.model import Journal
 from fenxiao.ledger.statement import FIGURES, StatementLine, lines_of, totals_of
@@ -33,13 +33,8 @@ _MAX_ATTEMPTS: Final = 8
 class LineItem(Item):
     """A statement line; journals that touch no member leave one under their own collection, as the mark of M30."""
 
-    class Meta:
-        """Table."""
+    Meta = table("STATEMENT_TABLE")
 
-        table_name = table_name("STATEMENT_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     at = MomentAttribute()
     collection = UnicodeAttribute()
     number = IntegerAttribute()
@@ -53,13 +48,8 @@ class LineItem(Item):
 class TotalsItem(Item):
     """Sums of one Shanghai day: postings by account, credit positive, and sales, refunds and orders."""
 
-    class Meta:
-        """Table."""
+    Meta = table("STATEMENT_TABLE")
 
-        table_name = table_name("STATEMENT_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     held_fen = IntegerAttribute(default=0)
     available_fen = IntegerAttribute(default=0)
     reserved_fen = IntegerAttribute(default=0)

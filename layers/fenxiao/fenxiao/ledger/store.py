@@ -12,8 +12,7 @@ from pynamodb.attributes import UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from fenxiao.aws.dynamodb import IntegerAttribute, Item, JsonAttribute, MomentAttribute, RawItem, Transaction
-from fenxiao.config import table_name
+from fenxiao.aws.dynamodb import IntegerAttribute, Item, JsonAttribute, MomentAttribute, RawItem, Transaction, table
 from fenxiao.ledger.apply import WalletChange
 from fenxiao.ledger.model import Entry, Journal, Posting, Wallet, WalletKey
 
@@ -25,13 +24,8 @@ MAX_JOURNALS: Final = 1000
 class JournalItem(Item):
     """A journal; put once, never changed."""
 
-    class Meta:
-        """Table."""
+    Meta = table("LEDGER_TABLE")
 
-        table_name = table_name("LEDGER_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     event = UnicodeAttribute()
     cause_hash = UnicodeAttribute()
     at = MomentAttribute()
@@ -42,13 +36,8 @@ class JournalItem(Item):
 class WalletItem(Item):
     """Balances of one member and tax class; created with explicit zeros."""
 
-    class Meta:
-        """Table."""
+    Meta = table("LEDGER_TABLE")
 
-        table_name = table_name("LEDGER_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     held_fen = IntegerAttribute()
     available_fen = IntegerAttribute()
     reserved_fen = IntegerAttribute()

@@ -10,9 +10,8 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from fenxiao.aws.due import due_shard
-from fenxiao.aws.dynamodb import IntegerAttribute, Item, JsonAttribute, MomentAttribute, RawItem
+from fenxiao.aws.dynamodb import IntegerAttribute, Item, JsonAttribute, MomentAttribute, RawItem, table
 from fenxiao.catalogue.stock import Portion
-from fenxiao.config import table_name
 from fenxiao.order.model import (
     Address,
     Due,
@@ -62,13 +61,8 @@ class MemberIndex(GlobalSecondaryIndex["OrderItem"]):  # type: ignore[no-untyped
 class DueItem(Item):
     """The keys and the due slot that orders and refunds have in common."""
 
-    class Meta:
-        """Table."""
+    Meta = table("ORDER_TABLE")
 
-        table_name = table_name("ORDER_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     due_shard = UnicodeAttribute(null=True)
     due_at = MomentAttribute(null=True)
     index = DueIndex()
@@ -77,13 +71,8 @@ class DueItem(Item):
 class OrderItem(Item):
     """An order."""
 
-    class Meta:
-        """Table."""
+    Meta = table("ORDER_TABLE")
 
-        table_name = table_name("ORDER_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     member_id = UnicodeAttribute()
     openid = UnicodeAttribute()
     status = UnicodeAttribute()
@@ -113,13 +102,8 @@ class OrderItem(Item):
 class RefundItem(Item):
     """A refund."""
 
-    class Meta:
-        """Table."""
+    Meta = table("ORDER_TABLE")
 
-        table_name = table_name("ORDER_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     line_fens: JsonAttribute[tuple[int, ...]] = JsonAttribute(tuple[int, ...])
     reason = UnicodeAttribute()
     status = UnicodeAttribute()
@@ -133,13 +117,8 @@ class RefundItem(Item):
 class AddressItem(Item):
     """An address of a member."""
 
-    class Meta:
-        """Table."""
+    Meta = table("ORDER_TABLE")
 
-        table_name = table_name("ORDER_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     address: JsonAttribute[Address] = JsonAttribute(Address)
 
 

@@ -22,8 +22,8 @@ from fenxiao.aws.dynamodb import (
     Transaction,
     TransactionCancelledError,
     condition_failed,
+    table,
 )
-from fenxiao.config import table_name
 from fenxiao.relation.errors import TooManyInvitesError
 from fenxiao.relation.model import Binding, Edge, Hop, Invite, Member, StandingChange, WrittenEdges
 
@@ -43,13 +43,8 @@ _TEAM_PAGE: Final = 100
 class MemberItem(Item):
     """A member."""
 
-    class Meta:
-        """Table."""
+    Meta = table("MEMBER_TABLE")
 
-        table_name = table_name("MEMBER_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     openid = UnicodeAttribute()
     joined_at = MomentAttribute()
     nickname = UnicodeAttribute()
@@ -66,13 +61,8 @@ class MemberItem(Item):
 class InviteItem(Item):
     """An invite."""
 
-    class Meta:
-        """Table."""
+    Meta = table("MEMBER_TABLE")
 
-        table_name = table_name("MEMBER_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     owner_id = UnicodeAttribute()
     created_at = MomentAttribute()
     expires_at = MomentAttribute(null=True)
@@ -84,25 +74,14 @@ class InviteItem(Item):
 class EdgeItem(Item):
     """A member in an ancestor's team: the keys say everything."""
 
-    class Meta:
-        """Table."""
-
-        table_name = table_name("MEMBER_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
+    Meta = table("MEMBER_TABLE")
 
 
 class WrittenEdgesItem(Item):
     """Which edges exist for a member; changes in one transaction with them, so each is counted exactly once."""
 
-    class Meta:
-        """Table."""
+    Meta = table("MEMBER_TABLE")
 
-        table_name = table_name("MEMBER_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     edges: JsonAttribute[tuple[Edge, ...]] = JsonAttribute(tuple[Edge, ...])
     version = IntegerAttribute()
 
@@ -110,13 +89,8 @@ class WrittenEdgesItem(Item):
 class CountsItem(Item):
     """Sizes of a team by level."""
 
-    class Meta:
-        """Table."""
+    Meta = table("MEMBER_TABLE")
 
-        table_name = table_name("MEMBER_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     level_1 = IntegerAttribute(null=True)
     level_2 = IntegerAttribute(null=True)
     level_3 = IntegerAttribute(null=True)
@@ -125,13 +99,8 @@ class CountsItem(Item):
 class EpochItem(Item):
     """How many rebindings of members with a downline there have been."""
 
-    class Meta:
-        """Table."""
+    Meta = table("MEMBER_TABLE")
 
-        table_name = table_name("MEMBER_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     number = IntegerAttribute()
 
 

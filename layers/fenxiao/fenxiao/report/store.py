@@ -3,10 +3,7 @@
 from datetime import date
 from typing import Final
 
-from pynamodb.attributes import UnicodeAttribute
-
-from fenxiao.aws.dynamodb import Item, JsonAttribute
-from fenxiao.config import table_name
+from fenxiao.aws.dynamodb import Item, JsonAttribute, table
 from fenxiao.errors import NotFoundError
 from fenxiao.report.daily import DailyReport
 
@@ -23,13 +20,8 @@ class ReportNotFoundError(NotFoundError):
 class ReportItem(Item):
     """A produced report."""
 
-    class Meta:
-        """Table."""
+    Meta = table("STATEMENT_TABLE")
 
-        table_name = table_name("STATEMENT_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     report: JsonAttribute[DailyReport] = JsonAttribute(DailyReport)
 
 

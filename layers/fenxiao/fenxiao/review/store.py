@@ -22,8 +22,8 @@ from fenxiao.aws.dynamodb import (
     Transaction,
     TransactionCancelledError,
     back_off,
+    table,
 )
-from fenxiao.config import table_name
 from fenxiao.errors import BusyError, NotFoundError
 from fenxiao.review.model import Case, CaseFile, CaseStatus, Decision
 
@@ -65,13 +65,8 @@ class ByStatusIndex(GlobalSecondaryIndex["CaseItem"]):  # type: ignore[no-untype
 class CaseItem(Item):
     """A case; written whole each time, under the version that was read."""
 
-    class Meta:
-        """Table."""
+    Meta = table("CASE_TABLE")
 
-        table_name = table_name("CASE_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     version = IntegerAttribute()
     queue = UnicodeAttribute()
     opened_at = MomentAttribute()
@@ -85,13 +80,8 @@ class CaseItem(Item):
 class DecisionItem(Item):
     """A decision; put once."""
 
-    class Meta:
-        """Table."""
+    Meta = table("CASE_TABLE")
 
-        table_name = table_name("CASE_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     data: JsonAttribute[Decision] = JsonAttribute(Decision)
 
 

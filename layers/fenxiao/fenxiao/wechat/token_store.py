@@ -17,8 +17,7 @@ from pynamodb.exceptions import PutError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from fenxiao.aws.dynamodb import IntegerAttribute, Item, condition_failed
-from fenxiao.config import table_name
+from fenxiao.aws.dynamodb import IntegerAttribute, Item, condition_failed, table
 
 _RENEW_BEFORE_SECONDS: Final = 240
 """Within WeChat's five minutes, so that an asker gets a new token and not the old one again."""
@@ -31,13 +30,8 @@ _SK: Final = "token"
 class TokenItem(Item):
     """The token; times in epoch seconds of the wall clock."""
 
-    class Meta:
-        """Table."""
+    Meta = table("TOKEN_TABLE")
 
-        table_name = table_name("TOKEN_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     access_token = UnicodeAttribute()
     ttl = IntegerAttribute()
     """When the token ends, and the item with it; 0 once WeChat has refused it."""

@@ -23,8 +23,8 @@ from fenxiao.aws.dynamodb import (
     Transaction,
     TransactionCancelledError,
     back_off,
+    table,
 )
-from fenxiao.config import table_name
 from fenxiao.errors import BusyError, NotFoundError
 from fenxiao.withdrawal.model import Payee, Status, Withdrawal
 
@@ -75,13 +75,8 @@ class ByMemberIndex(GlobalSecondaryIndex["WithdrawalItem"]):  # type: ignore[no-
 class WithdrawalItem(Item):
     """A withdrawal; written whole each time, under the version that was read."""
 
-    class Meta:
-        """Table."""
+    Meta = table("WITHDRAWAL_TABLE")
 
-        table_name = table_name("WITHDRAWAL_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     version = IntegerAttribute()
     member_id = UnicodeAttribute()
     requested_at = MomentAttribute()
@@ -95,13 +90,8 @@ class WithdrawalItem(Item):
 class PayeeItem(Item):
     """A tax person; written whole each time, under the version that was read."""
 
-    class Meta:
-        """Table."""
+    Meta = table("WITHDRAWAL_TABLE")
 
-        table_name = table_name("WITHDRAWAL_TABLE")
-
-    pk = UnicodeAttribute(hash_key=True)
-    sk = UnicodeAttribute(range_key=True)
     version = IntegerAttribute()
     data: JsonAttribute[Payee] = JsonAttribute(Payee)
 
