@@ -5,7 +5,7 @@ from fenxiao.http.api import Api, Auth, Request, Role
 from fenxiao.http.pages import Page
 from fenxiao.review.contract import QUEUE_QUERY, CaseView, DecideCase, case_view, queue_page
 from fenxiao.review.decisions import decide
-from fenxiao.withdrawal.contract import CaseDetail, case_detail
+from fenxiao.withdrawal.case_detail import CaseDetail, case_detail
 
 api = Api("withdrawal_review")
 _REVIEWERS = frozenset({Role.FINANCE, Role.FINANCE_LEAD})

@@ -1,4 +1,4 @@
-"""HTTP contracts of withdrawals: the member's, and what the reviewers see beside a case."""
+"""HTTP contracts of a member's withdrawals."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,16 +10,12 @@ from fenxiao.clock import SHANGHAI
 from fenxiao.errors import NotFoundError
 from fenxiao.http import cursor
 from fenxiao.http.pages import Page, page_limit
-from fenxiao.review.contract import CaseView, DecisionView, case_view, decision_views
-from fenxiao.review.store import CaseStore
 from fenxiao.wechat.facts import TransferState
 from fenxiao.withdrawal.model import ReturnReason, Status, Withdrawal
 from fenxiao.withdrawal.store import WithdrawalStore
 
 _MAX_REQUEST_FEN: Final = 10_000_000_000
 """No request says more than a hundred million yuan; the deployment's own limit is far below."""
-_EARLIER: Final = 20
-"""So many of the member's latest withdrawals are shown to reviewers."""
 
 _STATUS_TEXTS: Final = {
     Status.REQUESTED: "已提交",
@@ -73,14 +69,6 @@ class WithdrawalView(msgspec.Struct, frozen=True):
     package_info: str | None = None
 
 
-class CaseDetail(msgspec.Struct, frozen=True):
-    """A case with what a reviewer needs: its decisions, and the member's latest withdrawals if it is about one."""
-
-    case: CaseView
-    decisions: list[DecisionView]
-    earlier_withdrawals: list[WithdrawalView]
-
-
 def withdrawal_view(withdrawal: Withdrawal) -> WithdrawalView:
     """Return a withdrawal for its member."""
     shown = withdrawal.final or withdrawal.quote
@@ -129,19 +117,6 @@ def withdrawal_page(member_id: str, query: Mapping[str, str], store: WithdrawalS
     before = cursor.decode(query["cursor"], tuple[int, str]) if query.get("cursor") else None
     found, last = store.by_member(member_id, page_limit(query), before)
     return Page([withdrawal_view(one) for one in found], cursor.encode(*last) if last else None)
-
-
-def case_detail(case_id: str, cases: CaseStore, withdrawals: WithdrawalStore) -> CaseDetail:
-    """Return a case for its reviewers.
-
-    Raises:
-        NotFoundError: there is no such case.
-    """
-    file = cases.file(case_id)
-    subject = withdrawals.find(file.case.subject_id)
-    earlier = withdrawals.by_member(subject.member_id, _EARLIER)[0] if subject else []
-    views = [withdrawal_view(one) for one in earlier if one.withdrawal_id != file.case.subject_id]
-    return CaseDetail(case=case_view(file.case), decisions=decision_views(file), earlier_withdrawals=views)
 
 
 def _reason_text(withdrawal: Withdrawal) -> str | None:

@@ -1,17 +1,19 @@
 """What the withdrawal's use cases need from outside, and what they work with."""
 
 from datetime import timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from fenxiao.clock import Clock
 from fenxiao.ledger.store import LedgerStore
 from fenxiao.relation.model import Member
-from fenxiao.review.store import CaseStore
 from fenxiao.wechat.facts import TransferResult
 from fenxiao.withdrawal.policy import Policy
 from fenxiao.withdrawal.store import WithdrawalStore
+
+if TYPE_CHECKING:
+    from fenxiao.review.store import CaseStore  # at run time only where a case is opened
 
 
 class TransferPort(Protocol):
@@ -55,7 +57,7 @@ class Books(Struct, frozen=True):
 
     withdrawals: WithdrawalStore
     ledger: LedgerStore
-    cases: CaseStore
+    cases: "CaseStore"
     clock: Clock
     review_time: timedelta
     """How long a round of review may take."""
