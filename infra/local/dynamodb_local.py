@@ -1,6 +1,7 @@
 """DynamoDB Local, AWS's own engine, for the store contracts: it refuses what other emulators accept.
 
-Its jar comes in an npm package, pinned with the registry's integrity hash.
+Its jar comes in an npm package, pinned with the registry's integrity hash. It is started by a few lines of Java of our
+own, run from source by the JDK, because its own command has no way to listen on the loopback address only.
 """
 
 import base64
@@ -21,13 +22,15 @@ PACKAGE = "amplify-dynamodb-simulator"
 VERSION = "2.9.30"
 SHA512 = "xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ=="
 DIRECTORY = ROOT / ".local" / "dynamodb-local"
+LAUNCHER = ROOT / "infra" / "local" / "LoopbackDynamoDb.java"
 FETCH_TIMEOUT_SECONDS = 300
 START_TIMEOUT_SECONDS = 60.0
 
 
 def missing_programs() -> list[str]:
     """What this machine lacks to run the engine."""
-    return [program for program in ("java", "npm") if shutil.which(program) is None]
+    needed = {"javac": "a JDK", "npm": "npm"}
+    return [name for program, name in needed.items() if shutil.which(program) is None]
 
 
 def installed_engine() -> Path:
@@ -83,8 +86,9 @@ def running_dynamodb_local(directory: Path) -> Iterator[str]:
     log = directory / "dynamodb-local.log"
     java = shutil.which("java") or "java"
     options = ["-Xmx512m", f"-Djava.library.path={engine / 'DynamoDBLocal_lib'}", f"-Djava.io.tmpdir={directory}"]
-    command = [java, *options, "-jar", str(engine / "DynamoDBLocal.jar"), "-inMemory", "-disableTelemetry"]
-    process = start([*command, "-port", str(port)], log, {"HOME": str(directory)}, directory)
+    class_path = f"{engine / 'DynamoDBLocal.jar'}:{engine / 'DynamoDBLocal_lib'}/*"
+    command = [java, *options, "-cp", class_path, str(LAUNCHER), str(port)]
+    process = start(command, log, {"HOME": str(directory)}, directory)
     try:
         wait_until(lambda: is_listening(port), process, log, "DynamoDB Local", START_TIMEOUT_SECONDS)
         yield f"http://{LOOPBACK}:{port}"
