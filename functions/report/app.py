@@ -2,15 +2,16 @@
 
 from fenxiao import wiring
 from fenxiao.http.api import Api, Auth, Request
-from fenxiao.report.contract import DailyReportView, parse_day, report_view
+from fenxiao.report.contract import parse_day
+from fenxiao.report.daily import DailyReport
 
 api = Api("report")
 
 
-@api.route("GET", "/staff/reports/daily/{day}", "经营日报", Auth.STAFF, returns=DailyReportView)
-def daily(request: Request[None]) -> DailyReportView:
+@api.route("GET", "/staff/reports/daily/{day}", "经营日报", Auth.STAFF, returns=DailyReport)
+def daily(request: Request[None]) -> DailyReport:
     """Answer the report of a Shanghai day."""
-    return report_view(wiring.reports().get(parse_day(request.path["day"])))
+    return wiring.reports().get(parse_day(request.path["day"]))
 
 
 lambda_handler = api.handler

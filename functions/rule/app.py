@@ -1,8 +1,9 @@
 """Rule versions: publish and list."""
 
 from fenxiao import wiring
-from fenxiao.commission.contract import PublishRules, RuleView, rule_view
+from fenxiao.commission.contract import PublishRules
 from fenxiao.commission.publish import publish
+from fenxiao.commission.rules import RuleSet
 from fenxiao.http.api import Api, Auth, Request, Role
 
 api = Api("rule")
@@ -16,18 +17,18 @@ _OPERATORS = frozenset({Role.OPERATIONS, Role.ADMINISTRATOR})
     Auth.STAFF,
     roles=_OPERATORS,
     body=PublishRules,
-    returns=RuleView,
+    returns=RuleSet,
     status=201,
 )
-def publish_rules(request: Request[PublishRules]) -> RuleView:
+def publish_rules(request: Request[PublishRules]) -> RuleSet:
     """Publish the next version."""
-    return rule_view(publish(request.body, request.principal.id, wiring.rules(), wiring.clock()))
+    return publish(request.body, request.principal.id, wiring.rules(), wiring.clock())
 
 
-@api.route("GET", "/staff/rules", "佣金规则版本", Auth.STAFF, returns=list[RuleView])
-def list_rules(_request: Request[None]) -> list[RuleView]:
+@api.route("GET", "/staff/rules", "佣金规则版本", Auth.STAFF, returns=list[RuleSet])
+def list_rules(_request: Request[None]) -> list[RuleSet]:
     """Answer all versions, newest first."""
-    return [rule_view(rules) for rules in reversed(wiring.rules().versions(fresh=True))]
+    return list(reversed(wiring.rules().versions(fresh=True)))
 
 
 lambda_handler = api.handler

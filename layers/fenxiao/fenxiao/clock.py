@@ -55,7 +55,7 @@ class TestClock:
     def now(self) -> datetime:
         """Return the wall time plus the sandbox's offset, in UTC."""
         request = urllib.request.Request(self._url)  # noqa: S310 - __init__ admits http loopback only
-        with urllib.request.urlopen(request, timeout=_TEST_CLOCK_TIMEOUT_SECONDS) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_TEST_CLOCK_TIMEOUT_SECONDS) as answer:  # noqa: S310 - as above
             offset_seconds = int(json.load(answer)["offset_seconds"])
         return datetime.now(UTC) + timedelta(seconds=offset_seconds)
 

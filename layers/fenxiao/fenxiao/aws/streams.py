@@ -77,7 +77,8 @@ def consume_folded[T](taken: Sequence[tuple[Change, T]], handle: Callable[[Seque
         if is_passing(error):
             raise
         for change, one in taken:
-            consume([change], lambda _, one=one: handle([one]))  # type: ignore[misc] # mypy cannot infer the default
+            alone = [one]
+            consume([change], lambda _: handle(alone))  # noqa: B023 - called before the next turn
 
 
 def is_passing(error: Exception) -> bool:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from fenxiao.commission.rules import RuleSet, SelfPurchase
+from fenxiao.commission.rules import SelfPurchase
 
 type RateBps = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 type Rates = Annotated[list[RateBps], msgspec.Meta(max_length=10)]
@@ -25,21 +25,3 @@ class PublishRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     self_purchase: SelfPurchase = SelfPurchase.NONE
     effective_from: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     """RFC 3339; five minutes from now when left out."""
-
-
-class RuleView(msgspec.Struct, frozen=True):
-    """A published rule version; rates in basis points by level."""
-
-    version: int
-    effective_from: datetime
-    base_bps: list[int]
-    category_bps: dict[str, list[int]]
-    product_bps: dict[str, list[int]]
-    cap_bps: int
-    hold_days: int
-    self_purchase: SelfPurchase
-
-
-def rule_view(rules: RuleSet) -> RuleView:
-    """Return a rule version as it is answered."""
-    return msgspec.convert(rules, RuleView, from_attributes=True)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from fenxiao.commission.plan import SETTLE, Settlement, collection_of, plan
+from fenxiao.commission.plan import Settlement, collection_of, plan
 from fenxiao.commission.rules import RuleSet, in_force
 from fenxiao.commission.store import RuleStore
 from fenxiao.errors import BusyError
@@ -34,15 +34,16 @@ def follow(order_id: str, orders: OrderStore, ledger: LedgerStore, rules: RuleSt
     _bring_up_to_date(order_id, None, orders, ledger, rules)
 
 
-def settle(order_id: str, settlement: Settlement, orders: OrderStore, ledger: LedgerStore, rules: RuleStore) -> bool:
-    """Settle an order's commissions; tell whether its books now hold the settlement (false: a refund is pending).
+def settle(
+    order_id: str, settlement: Settlement, orders: OrderStore, ledger: LedgerStore, rules: RuleStore
+) -> list[Journal]:
+    """Settle an order's commissions; return its journals, without a settlement if a refund is pending.
 
     Raises:
         ContradictionError: an event stands in the books with another cause.
         BusyError: other writers kept moving the collection on.
     """
-    journals = _bring_up_to_date(order_id, settlement, orders, ledger, rules)
-    return any(journal.event == SETTLE for journal in journals)
+    return _bring_up_to_date(order_id, settlement, orders, ledger, rules)
 
 
 def version_of(order: Order, rules: RuleStore) -> RuleSet | None:

@@ -1,6 +1,6 @@
 """The settlement run: what is due settles when the hold has passed and WeChat has released the money (M17)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from fenxiao.clock import Clock
 from fenxiao.commission.follow import follow, settle, version_of
-from fenxiao.commission.plan import Settlement, collection_of
+from fenxiao.commission.plan import SETTLE, Settlement
 from fenxiao.commission.store import RuleStore
-from fenxiao.ledger.model import Bucket
+from fenxiao.ledger.model import Bucket, Journal
 from fenxiao.ledger.store import LedgerStore
 from fenxiao.observability import count, logger
 from fenxiao.order.model import Order
@@ -22,6 +22,7 @@ from fenxiao.relation.store import MemberStore
 _PAGE: Final = 100
 """Orders taken from each shard and run; what is left is taken by the next run."""
 _ASK_AGAIN: Final = timedelta(hours=1)
+_TRY_AGAIN: Final = timedelta(minutes=15)
 _LOOK_AGAIN: Final = timedelta(days=1)
 
 
@@ -38,7 +39,7 @@ class Settler(Struct, frozen=True):
     def run(self) -> int:
         """Do everything that is due; return how many orders could not be done because of a fault.
 
-        A fault of one order is logged and counted; the order stays due and does not hold up the others.
+        A fault of one order is logged and counted; the order is tried again later and does not hold up the others.
         """
         now = self.clock.now()
         work: dict[str, Callable[[DueOrder, datetime], None]] = {
@@ -55,6 +56,8 @@ class Settler(Struct, frozen=True):
                     faults += 1
                     count("SettlementFault")
                     logger.exception("due order failed", extra={"order_id": due.order_id, "work": kind})
+                    # Moved on, so that orders which cannot be done do not fill the page for good.
+                    self.orders.set_due(due, kind, now + _TRY_AGAIN)
         return faults
 
     def _check_posted(self, due: DueOrder, _now: datetime) -> None:
@@ -69,12 +72,12 @@ class Settler(Struct, frozen=True):
             self.orders.set_due(due, "settle", settle_at or now + _ASK_AGAIN)
             return
         withheld = self._suspended(order)
-        done = settle(order.order_id, Settlement(now, withheld), self.orders, self.ledger, self.rules)
-        if not done:
+        journals = settle(order.order_id, Settlement(now, withheld), self.orders, self.ledger, self.rules)
+        if not any(journal.event == SETTLE for journal in journals):
             self.orders.set_due(due, "settle", now + _ASK_AGAIN)
             return
         self.orders.mark_settled(order.order_id, now)
-        if self._withholds(order.order_id):
+        if _holds(journals):
             self.orders.set_due(due, "settle", now + _LOOK_AGAIN)
         else:
             self.orders.set_due(due, None, None)
@@ -104,9 +107,8 @@ class Settler(Struct, frozen=True):
         members = self.members.get_many(ids)
         return frozenset(one.member_id for one in members.values() if one.standing_at(now) is Standing.SUSPENDED)
 
-    def _withholds(self, order_id: str) -> bool:
-        """Tell whether the settled order still holds something for a suspended member."""
-        held = 0
-        for journal in self.ledger.collection(collection_of(order_id)):
-            held += sum(posting.amount_fen for posting in journal.postings if posting.account == Bucket.HELD)
-        return held > 0
+
+def _holds(journals: Sequence[Journal]) -> bool:
+    """Tell whether the order still holds something: after its settlement, for a suspended member."""
+    postings = [posting for journal in journals for posting in journal.postings]
+    return sum(posting.amount_fen for posting in postings if posting.account == Bucket.HELD) > 0
