@@ -13,12 +13,14 @@ import pytest
 from fenxiao.aws import clients
 from fenxiao.errors import BusyError
 from infra.local.emulator import REGION, ROOT_KEY
+from tests.support.memory_engine import MemoryEngine
 from tests.support.tables import create_tables, moto_tables
 
+MEMORY: Final = "memory"
 MOTO: Final = "moto"
 MINISTACK: Final = "ministack"
 DYNAMODB_LOCAL: Final = "dynamodb_local"
-ENGINES: Final = (MOTO, MINISTACK, DYNAMODB_LOCAL)
+ENGINES: Final = (MEMORY, MOTO, MINISTACK, DYNAMODB_LOCAL)
 
 _MAX_TRIES: Final = 30
 _DELETES_PER_REQUEST: Final = 25
@@ -76,6 +78,25 @@ def refusal(job: Callable[[], object], *expected: type[Exception]) -> type[Excep
     except expected as error:
         return type(error)
     return None
+
+
+@contextmanager
+def memory_tables() -> Iterator[MemoryEngine]:
+    """Run with all tables in this process; the engine's own switches (faults, stream) are at hand."""
+    _forget_clients()
+    memory = MemoryEngine()
+    with pytest.MonkeyPatch.context() as session:
+        session.setattr(clients, "_session", lambda: memory)
+        create_tables(clients.client("dynamodb"))
+        yield memory
+    _forget_clients()
+
+
+@contextmanager
+def engine_in_memory() -> Iterator[Engine]:
+    """Run in this process, without a network or a server."""
+    with memory_tables():
+        yield Engine(MEMORY)
 
 
 @contextmanager
