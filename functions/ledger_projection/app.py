@@ -1,4 +1,4 @@
-"""Ledger stream → statement lines and daily totals."""
+"""Ledger stream → statement lines, totals by day and the Merkle log."""
 
 from typing import Any
 
@@ -20,4 +20,4 @@ def lambda_handler(event: dict[str, Any], _context: object) -> None:
             journals.append((change, journal))
 
     consume(changes(event), note)
-    consume_folded(journals, wiring.statements().project)
+    consume_folded(journals, wiring.projection().project)

@@ -1,27 +1,32 @@
 """Journals and wallets: the conditions that keep every fen, as each engine judges them."""
 
+from datetime import timedelta
 from functools import partial
 
 import pytest
 
 from fenxiao.aws.dynamodb import Transaction, TransactionCancelledError
-from fenxiao.ledger.errors import ContradictionError, InsufficientBalanceError
-from fenxiao.ledger.model import Entry, Wallet, WalletKey
+from fenxiao.ledger.errors import ContradictionError, DebtSmallerError, InsufficientBalanceError, MovedError
+from fenxiao.ledger.model import Entry, TaxClass, Wallet, WalletKey
 from fenxiao.ledger.post import post, post_batch
 from fenxiao.ledger.store import LedgerStore, WalletItem
-from tests.contract.entries import NOW, claw_back, earn, pay_out, release, reserve, settle
+from tests.contract.entries import NOW, claw_back, earn, pay_out, release, reserve, settle, write_off
 from tests.support.engines import Engine, patiently, refusal
+from tests.support.world import FrozenClock
+
+CLOCK = FrozenClock(NOW + timedelta(seconds=5))
 
 
 @pytest.fixture
 def store(engine: Engine) -> LedgerStore:
-    return LedgerStore()
+    return LedgerStore(CLOCK)
 
 
 def wallet(member: str) -> Wallet:
-    return LedgerStore().wallet(WalletKey(member))
+    return LedgerStore(CLOCK).wallet(WalletKey(member))
 
 
+@pytest.mark.rule("M7")
 def test_ninety_earnings_on_one_chain_fold_into_three_wallets(store: LedgerStore) -> None:
     outcome = post_batch(store, [earn(f"T{number}", A=2, B=3, C=5) for number in range(90)])
 
@@ -31,7 +36,7 @@ def test_ninety_earnings_on_one_chain_fold_into_three_wallets(store: LedgerStore
         zip(keys, [Wallet(held_fen=180), Wallet(held_fen=270), Wallet(held_fen=450), Wallet()], strict=True)
     )
     item = WalletItem.get("wallet#A", "commission")
-    assert (item.available_fen, item.reserved_fen, item.debt_fen) == (0, 0, 0)
+    assert (item.available_fen, item.reserved_fen, item.debt_fen, item.revision) == (0, 0, 0, 1)
 
 
 def test_batch_that_fills_several_transactions_is_posted_whole(store: LedgerStore) -> None:
@@ -45,6 +50,8 @@ def test_journals_come_back_in_order_as_they_were_posted(store: LedgerStore) -> 
     posted = post_batch(store, [earn("T1", A=10, B=4), settle("T1", A=10, B=4), claw_back("T1", 2, A=3)]).posted
     assert store.collection("order#T1") == posted
     assert [journal.number for journal in posted] == [0, 1, 2]
+    assert {(journal.at, journal.posted_at) for journal in posted} == {(NOW, CLOCK.now())}
+    assert [journal.paid_day for journal in posted] == ["2026-03-01"] * 3
     assert store.collection("order#T2") == []
 
 
@@ -83,8 +90,32 @@ def test_entry_whose_place_another_event_took_has_moved(store: LedgerStore) -> N
 
     assert [one.number for one in outcome.moved] == [1, 2]
     assert wallet("A") == Wallet(available_fen=10)
-    with pytest.raises(ContradictionError):
+    with pytest.raises(MovedError):
         post(store, claw_back("T1", 1, A=4))
+
+
+def test_wallets_of_two_tax_classes_are_kept_apart(store: LedgerStore) -> None:
+    post_batch(store, [earn("T1", NOW, {"D": 7}, A=10), earn("T2", D=5)])
+    post_batch(store, [settle("T1", {"D": 7}, A=10)])
+    assert wallet("D") == Wallet(held_fen=5)
+    assert store.wallet(WalletKey("D", TaxClass.REBATE)) == Wallet(available_fen=7)
+
+
+def test_write_off_forgives_what_is_owed_and_no_more(store: LedgerStore) -> None:
+    post_batch(store, [earn("T1", A=10), settle("T1", A=10), reserve("W1", "A", 8), claw_back("T1", 2, A=6)])
+    assert wallet("A") == Wallet(reserved_fen=8, debt_fen=4)
+    with pytest.raises(DebtSmallerError):
+        post(store, write_off("C1", "A", 5))
+    assert store.collection("writeoff#C1") == []
+    post(store, write_off("C1", "A", 3))
+    assert wallet("A") == Wallet(reserved_fen=8, debt_fen=1)
+
+
+def test_every_update_of_a_wallet_moves_its_revision_on(store: LedgerStore) -> None:
+    post_batch(store, [earn("T1", A=10), earn("T2", A=10)])
+    post_batch(store, [settle("T1", A=10)])
+    post(store, earn("T2", A=10))  # a replay updates nothing
+    assert WalletItem.get("wallet#A", "commission").revision == 2
 
 
 def test_more_than_is_available_is_refused_and_nothing_written(store: LedgerStore) -> None:
@@ -146,6 +177,7 @@ def test_posts_at_once_on_one_wallet_lose_nothing(engine: Engine, store: LedgerS
     assert wallet("A") == Wallet(available_fen=615, reserved_fen=500)
 
 
+@pytest.mark.rule("M6")
 def test_last_fen_is_reserved_once_however_many_ask_at_once(engine: Engine, store: LedgerStore) -> None:
     post_batch(store, [earn("T1", A=10), settle("T1", A=10)])
 
@@ -156,6 +188,7 @@ def test_last_fen_is_reserved_once_however_many_ask_at_once(engine: Engine, stor
     assert wallet("A") == Wallet(reserved_fen=10)
 
 
+@pytest.mark.rule("M1")
 def test_twins_at_once_post_one_journal(engine: Engine, store: LedgerStore) -> None:
     post_batch(store, [earn("T1", A=10), settle("T1", A=10)])
 

@@ -1,11 +1,12 @@
 """Applying entries to wallets, in memory: which postings each becomes, and what the write must require (M6)."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fenxiao.ledger.errors import BrokenBooksError, InsufficientBalanceError
+from fenxiao.ledger.errors import BrokenBooksError, DebtSmallerError, InsufficientBalanceError
 from fenxiao.ledger.model import Bucket, Entry, Journal, Movement, Posting, Wallet, WalletKey
 
 
@@ -27,22 +28,24 @@ class WalletChange(Struct, frozen=True, kw_only=True):
 def is_blind(entries: Sequence[Entry]) -> bool:
     """Tell whether the batch only adds to `held`: then no wallet has to be read, and none can conflict (M6)."""
     return all(
-        move.held_fen >= 0 and move.free_fen == 0 and move.reserved_fen == 0
+        move.held_fen >= 0 and move.free_fen == 0 and move.reserved_fen == 0 and move.forgiven_fen == 0
         for entry in entries
         for move in entry.movements
     )
 
 
 def apply(
-    entries: Sequence[Entry], wallets: Mapping[WalletKey, Wallet] | None
+    entries: Sequence[Entry], wallets: Mapping[WalletKey, Wallet] | None, posted_at: datetime
 ) -> tuple[list[Journal], dict[WalletKey, WalletChange]]:
     """Return the journals that the entries become, in order, and one change per wallet.
 
     Args:
         entries: What to post, in order.
         wallets: The wallets as read; `None` for a blind batch.
+        posted_at: When the books learn of them.
 
     Raises:
+        DebtSmallerError: an entry forgives more than is owed.
         InsufficientBalanceError: an entry that may not owe takes more than is available.
         BrokenBooksError: more is taken from held or reserved than is there.
     """
@@ -55,7 +58,7 @@ def apply(
             changes[move.wallet], moved = _move(change, move, may_owe=entry.may_owe)
             postings += moved
         postings += [Posting("", "", account, fen) for account, fen in entry.platform.items() if fen]
-        journals.append(_journal(entry, postings))
+        journals.append(_journal(entry, postings, posted_at))
     return journals, changes
 
 
@@ -74,6 +77,9 @@ def _move(change: WalletChange, move: Movement, *, may_owe: bool) -> tuple[Walle
     held = change.held_fen + move.held_fen
     reserved = change.reserved_fen + move.reserved_fen
     available_delta, debt_delta = _free(change.after, move.free_fen, may_owe=may_owe)
+    debt_delta -= move.forgiven_fen
+    if change.after.debt_fen + debt_delta < 0:
+        raise DebtSmallerError
     after = Wallet(
         held_fen=change.after.held_fen + move.held_fen,
         available_fen=change.after.available_fen + available_delta,
@@ -112,7 +118,7 @@ def _free(wallet: Wallet, free_fen: int, *, may_owe: bool) -> tuple[int, int]:
     return -taken, owed
 
 
-def _journal(entry: Entry, postings: Sequence[Posting]) -> Journal:
+def _journal(entry: Entry, postings: Sequence[Posting], posted_at: datetime) -> Journal:
     if sum(posting.amount_fen for posting in postings):
         raise BrokenBooksError(f"the journal {entry.collection} {entry.event} does not sum to zero")
     return Journal(
@@ -121,6 +127,8 @@ def _journal(entry: Entry, postings: Sequence[Posting]) -> Journal:
         event=entry.event,
         hash=entry.hash,
         at=entry.at,
+        posted_at=posted_at,
         postings=tuple(postings),
         sale_fen=entry.sale_fen,
+        paid_day=entry.paid_day,
     )

@@ -1,41 +1,37 @@
-"""Read models of the ledger (`STATEMENT_TABLE`): statement lines by member and totals by day.
+"""Read models of the ledger (`STATEMENT_TABLE`): statement lines by member, and totals by day.
 
-One consumer of the ledger's stream writes them, usually within a second; they can be rebuilt from the journals (M8). A
-line is put in the same transaction that adds its journal to the day's totals, so a journal that comes twice counts once
-(M30).
+`ledger.projection` writes them, usually within a second after the journals; they can be rebuilt from them (M8).
+
+`statement#<member>` holds lines in the order in which the books learned of them, `day#<day>` the sums of what happened
+on a Shanghai day, `paid#<month>` those of the orders that were paid on each day of a month.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Final
 
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.expressions.update import Action
 
-from fenxiao.aws.dynamodb import (
-    MAX_TRANSACTION_ACTIONS,
-    IntegerAttribute,
-    Item,
-    MomentAttribute,
-    Transaction,
-    TransactionCancelledError,
-    table,
-)
+from fenxiao.aws.dynamodb import IntegerAttribute, Item, MomentAttribute, Transaction, table
 from fenxiao.clock import to_millis
-from fenxiao.errors import BusyError
-from fenxiao.ledger.model import Journal
-from fenxiao.ledger.statement import FIGURES, StatementLine, lines_of, totals_of
+from fenxiao.ledger.model import TaxClass
+from fenxiao.ledger.statement import FIGURES, PAID_DAY_FIGURES, StatementLine
 
 _TOTALS: Final = "totals"
-_MAX_ATTEMPTS: Final = 8
+
+type Position = tuple[int, str]
+"""Where a line stands in a statement: when posted (epoch milliseconds), and its journal and tax class."""
 
 
 class LineItem(Item):
-    """A statement line; journals that touch no member leave one under their own collection, as the mark of M30."""
+    """A statement line."""
 
     Meta = table("STATEMENT_TABLE")
 
+    tax_class = UnicodeAttribute()
     at = MomentAttribute()
+    posted_at = MomentAttribute()
     collection = UnicodeAttribute()
     number = IntegerAttribute()
     event = UnicodeAttribute()
@@ -55,46 +51,45 @@ class TotalsItem(Item):
     reserved_fen = IntegerAttribute(default=0)
     debt_fen = IntegerAttribute(default=0)
     commission_expense_fen = IntegerAttribute(default=0)
+    campaign_expense_fen = IntegerAttribute(default=0)
     tax_payable_fen = IntegerAttribute(default=0)
     fee_income_fen = IntegerAttribute(default=0)
     paid_out_fen = IntegerAttribute(default=0)
+    written_off_fen = IntegerAttribute(default=0)
     sales_fen = IntegerAttribute(default=0)
     refunds_fen = IntegerAttribute(default=0)
     orders = IntegerAttribute(default=0)
 
 
+class PaidDayItem(Item):
+    """What became of the orders paid on a Shanghai day; `revision` grows with every change."""
+
+    Meta = table("STATEMENT_TABLE")
+
+    sales_fen = IntegerAttribute(default=0)
+    refunds_fen = IntegerAttribute(default=0)
+    orders = IntegerAttribute(default=0)
+    commission_fen = IntegerAttribute(default=0)
+    cashback_fen = IntegerAttribute(default=0)
+    revision = IntegerAttribute(default=0)
+
+
 class StatementStore:
-    """Writes and reads of the read models."""
+    """Reads of the read models."""
 
-    def project(self, journals: Sequence[Journal]) -> None:
-        """Write the lines and totals of journals; those that were projected before are left as they are.
+    def lines(self, member_id: str, before: Position | None, page_size: int) -> Iterator[StatementLine]:
+        """Yield a member's lines, newest first, reading a page of them whenever the last one is used up.
 
-        Raises:
-            BusyError: contention did not cease; the stream brings the batch again.
+        Args:
+            member_id: Whose lines.
+            before: Only those older than the line that stands there; `None` begins with the newest.
+            page_size: Lines to read at once.
         """
-        chunk: list[Journal] = []
-        size = 0
-        for journal in journals:
-            actions = len(lines_of(journal)) + 1  # its lines, and perhaps a day of its own
-            if chunk and size + actions > MAX_TRANSACTION_ACTIONS:
-                self._project(chunk)
-                chunk, size = [], 0
-            chunk.append(journal)
-            size += actions
-        if chunk:
-            self._project(chunk)
-
-    def lines(
-        self, member_id: str, limit: int, before: tuple[int, str] | None
-    ) -> tuple[list[StatementLine], tuple[int, str] | None]:
-        """Return a member's lines, newest first, and the position to go on from."""
-        pk = _line_pk(member_id)
-        start = None if before is None else {"pk": {"S": pk}, "sk": {"S": _line_sk(*before)}}
-        results = LineItem.query(pk, scan_index_forward=False, limit=limit, last_evaluated_key=start)
-        lines = [_line(item) for item in results]
-        more = results.last_evaluated_key is not None and lines
-        last = (to_millis(lines[-1].at), f"{lines[-1].collection}#{lines[-1].number:06d}") if more else None
-        return lines, last
+        older = None if before is None else LineItem.sk < _line_sk(*before)
+        items: Iterator[LineItem] = LineItem.query(
+            _line_pk(member_id), older, scan_index_forward=False, page_size=page_size
+        )
+        return (_line(member_id, item) for item in items)
 
     def totals(self, day: date) -> dict[str, int]:
         """Return the sums of a Shanghai day; zeros when nothing happened."""
@@ -104,51 +99,61 @@ class StatementStore:
             return dict.fromkeys(FIGURES, 0)
         return {figure: getattr(item, figure) for figure in FIGURES}
 
-    def _project(self, journals: Sequence[Journal]) -> None:
-        pending = list({(one.collection, one.number): one for one in journals}.values())
-        for _ in range(_MAX_ATTEMPTS):
-            if not pending:
-                return
-            transaction = Transaction()
-            owners: list[Journal] = []
-            for journal in pending:
-                for owner, line in lines_of(journal).items():
-                    transaction.put(_line_item(owner, line), LineItem.pk.does_not_exist())
-                    owners.append(journal)
-            for day, figures in totals_of(pending).items():
-                _add(transaction, day, figures)
-            try:
-                transaction.commit()
-            except TransactionCancelledError as cancelled:
-                seen = [one for one, reason in zip(owners, cancelled.reasons, strict=False) if reason]
-                pending = [one for one in pending if one not in seen]
-            else:
-                return
-        raise BusyError
+    def paid_days(self, month: str) -> dict[date, dict[str, int]]:
+        """Return, by day of a Shanghai month (`YYYY-MM`), what became of the orders paid then, with `revision`."""
+        items: Iterator[PaidDayItem] = PaidDayItem.query(_paid_pk(month), consistent_read=True)
+        figures = (*PAID_DAY_FIGURES, "revision")
+        return {date.fromisoformat(item.sk): {name: getattr(item, name) for name in figures} for item in items}
 
 
-def _add(transaction: Transaction, day: date, figures: Mapping[str, int]) -> None:
+def put_lines(lines: Sequence[StatementLine]) -> None:
+    """Write lines; their keys follow from their journals, so writing them again changes nothing."""
+    with LineItem.batch_write() as batch:
+        for line in lines:
+            batch.save(_line_item(line))
+
+
+def add_totals(transaction: Transaction, day: date, figures: Mapping[str, int]) -> None:
+    """Add to the sums of a day."""
     actions: list[Action] = [getattr(TotalsItem, figure).add(value) for figure, value in figures.items()]
     transaction.update(TotalsItem, _day_pk(day), _TOTALS, actions)
+
+
+def add_paid_day(transaction: Transaction, day: date, figures: Mapping[str, int]) -> None:
+    """Add to the figures of the orders that were paid on a day."""
+    actions: list[Action] = [getattr(PaidDayItem, figure).add(value) for figure, value in figures.items()]
+    actions.append(PaidDayItem.revision.add(1))
+    transaction.update(PaidDayItem, _paid_pk(f"{day:%Y-%m}"), day.isoformat(), actions)
+
+
+def position_of(line: StatementLine) -> Position:
+    """Return where a line stands in its statement."""
+    return to_millis(line.posted_at), f"{line.collection}#{line.number:06d}#{line.tax_class}"
 
 
 def _day_pk(day: date) -> str:
     return f"day#{day.isoformat()}"
 
 
-def _line_pk(owner: str) -> str:
-    return f"statement#{owner}"
+def _paid_pk(month: str) -> str:
+    return f"paid#{month}"
 
 
-def _line_sk(at_millis: int, place: str) -> str:
-    return f"{at_millis:014d}#{place}"
+def _line_pk(member_id: str) -> str:
+    return f"statement#{member_id}"
 
 
-def _line_item(owner: str, line: StatementLine) -> LineItem:
+def _line_sk(posted_at_millis: int, place: str) -> str:
+    return f"{posted_at_millis:014d}#{place}"
+
+
+def _line_item(line: StatementLine) -> LineItem:
     return LineItem(
-        pk=_line_pk(owner),
-        sk=_line_sk(to_millis(line.at), f"{line.collection}#{line.number:06d}"),
+        pk=_line_pk(line.member_id),
+        sk=_line_sk(*position_of(line)),
+        tax_class=line.tax_class,
         at=line.at,
+        posted_at=line.posted_at,
         collection=line.collection,
         number=line.number,
         event=line.event,
@@ -159,9 +164,12 @@ def _line_item(owner: str, line: StatementLine) -> LineItem:
     )
 
 
-def _line(item: LineItem) -> StatementLine:
+def _line(member_id: str, item: LineItem) -> StatementLine:
     return StatementLine(
+        member_id=member_id,
+        tax_class=TaxClass(item.tax_class),
         at=item.at,
+        posted_at=item.posted_at,
         collection=item.collection,
         number=item.number,
         event=item.event,

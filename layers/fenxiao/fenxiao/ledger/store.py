@@ -4,7 +4,7 @@
 order costs its journal and one update per wallet, nothing else.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
 from typing import Final
 
@@ -12,11 +12,14 @@ from pynamodb.attributes import UnicodeAttribute
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
+from fenxiao.aws.clients import client
 from fenxiao.aws.dynamodb import IntegerAttribute, Item, JsonAttribute, MomentAttribute, RawItem, Transaction, table
+from fenxiao.clock import Clock
 from fenxiao.ledger.apply import WalletChange
-from fenxiao.ledger.model import Entry, Journal, Posting, Wallet, WalletKey
+from fenxiao.ledger.model import Entry, Journal, Posting, TaxClass, Wallet, WalletKey
 
 _JOURNAL_PREFIX: Final = "j#"
+_WALLET_PREFIX: Final = "wallet#"
 MAX_JOURNALS: Final = 1000
 """Journals of one cause: an earning, a settlement and its refunds. Far above what an order can have."""
 
@@ -29,12 +32,14 @@ class JournalItem(Item):
     event = UnicodeAttribute()
     cause_hash = UnicodeAttribute()
     at = MomentAttribute()
+    posted_at = MomentAttribute()
     postings: JsonAttribute[tuple[Posting, ...]] = JsonAttribute(tuple[Posting, ...])
     sale_fen = IntegerAttribute()
+    paid_day = UnicodeAttribute(null=True)
 
 
 class WalletItem(Item):
-    """Balances of one member and tax class; created with explicit zeros."""
+    """Balances of one member and tax class; created with explicit zeros. `revision` counts its updates."""
 
     Meta = table("LEDGER_TABLE")
 
@@ -42,6 +47,7 @@ class WalletItem(Item):
     available_fen = IntegerAttribute()
     reserved_fen = IntegerAttribute()
     debt_fen = IntegerAttribute()
+    revision = IntegerAttribute()
 
 
 class Place(Enum):
@@ -65,6 +71,10 @@ class Place(Enum):
 
 class LedgerStore:
     """Reads of the ledger; its only writes go through `ledger.post`."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Take the clock that says when the books learn of an event."""
+        self.clock = clock
 
     def wallet(self, key: WalletKey) -> Wallet:
         """Return the wallet, read consistently; all zeros when nothing was ever posted to it."""
@@ -90,6 +100,15 @@ class LedgerStore:
         )
         return [_journal(item) for item in items]
 
+    def everything(self) -> Iterator[Journal | tuple[WalletKey, Wallet]]:
+        """Yield every journal and every wallet, each as it is when it is reached, in no order that means anything."""
+        scan = client("dynamodb").get_paginator("scan")
+        pages = scan.paginate(TableName=WalletItem.Meta.table_name, ConsistentRead=True)
+        for page in pages:
+            for raw in page["Items"]:
+                journal = journal_from_image(raw)
+                yield journal or _wallet_from(raw)
+
 
 def journal_from_image(image: RawItem) -> Journal | None:
     """Return the journal of a stream image, `None` for a wallet's."""
@@ -106,8 +125,10 @@ def put_journal(transaction: Transaction, journal: Journal) -> int:
         event=journal.event,
         cause_hash=journal.hash,
         at=journal.at,
+        posted_at=journal.posted_at,
         postings=journal.postings,
         sale_fen=journal.sale_fen,
+        paid_day=journal.paid_day or None,
     )
     return transaction.put(item, JournalItem.pk.does_not_exist())
 
@@ -120,6 +141,7 @@ def update_wallet(transaction: Transaction, key: WalletKey, change: WalletChange
             WalletItem.reserved_fen.set(WalletItem.reserved_fen | 0),
             WalletItem.debt_fen.set(WalletItem.debt_fen | 0),
             WalletItem.held_fen.add(change.held_fen),
+            WalletItem.revision.add(1),
         ]
         condition = None
     else:
@@ -128,6 +150,7 @@ def update_wallet(transaction: Transaction, key: WalletKey, change: WalletChange
             WalletItem.debt_fen.set(change.after.debt_fen),
             WalletItem.held_fen.add(change.held_fen),
             WalletItem.reserved_fen.add(change.reserved_fen),
+            WalletItem.revision.add(1),
         ]
         condition = _as_read(change, change.before)
     return transaction.update(WalletItem, _wallet_pk(key), key.tax_class, actions, condition)
@@ -151,7 +174,13 @@ def place_of(entry: Entry, raw: RawItem | None) -> Place:
 
 
 def _wallet_pk(key: WalletKey) -> str:
-    return f"wallet#{key.member_id}"
+    return f"{_WALLET_PREFIX}{key.member_id}"
+
+
+def _wallet_from(raw: RawItem) -> tuple[WalletKey, Wallet]:
+    item = WalletItem.from_raw_data(raw)
+    key = WalletKey(item.pk.removeprefix(_WALLET_PREFIX), TaxClass(item.sk))
+    return key, Wallet(item.held_fen, item.available_fen, item.reserved_fen, item.debt_fen)
 
 
 def _journal(item: JournalItem) -> Journal:
@@ -161,8 +190,10 @@ def _journal(item: JournalItem) -> Journal:
         event=item.event,
         hash=item.cause_hash,
         at=item.at,
+        posted_at=item.posted_at,
         postings=_postings(item),
         sale_fen=item.sale_fen,
+        paid_day=item.paid_day or "",
     )
 
 
