@@ -40,6 +40,7 @@ lambda_service = importlib.import_module("ministack.services.lambda_svc")
 rest_api = importlib.import_module("ministack.services.apigateway_v1")
 step_functions = importlib.import_module("ministack.services.stepfunctions")
 dynamodb = importlib.import_module("ministack.services.dynamodb")
+s3 = importlib.import_module("ministack.services.s3")
 provisioners = importlib.import_module("ministack.services.cloudformation.provisioners")
 
 
@@ -56,6 +57,7 @@ def main() -> None:
     time_out_a_task_without_heartbeat()
     keep_time_to_live()
     keep_reserved_concurrency()
+    keep_object_lock()
     importlib.import_module("ministack.app").main()
 
 
@@ -414,6 +416,21 @@ def keep_reserved_concurrency() -> None:
             lambda_service._functions[function_name]["concurrency"] = reserved
 
     after_create("AWS::Lambda::Function", apply)
+
+
+def keep_object_lock() -> None:
+    """Stock MiniStack drops a bucket's object lock, so that what should be written once can be overwritten."""
+
+    def apply(bucket_name: str, props: Json) -> None:
+        if props.get("ObjectLockEnabled") in (True, "true"):
+            configuration = cast("Json", props.get("ObjectLockConfiguration") or {})
+            rule = cast("Json", configuration.get("Rule") or {})
+            retention = cast("Json", rule.get("DefaultRetention") or {})
+            amounts = {unit: int(str(retention[unit])) for unit in ("Days", "Years") if unit in retention}
+            default = {"Mode": retention["Mode"], **amounts} if retention else None
+            s3._bucket_object_lock[bucket_name] = {"enabled": True, "default_retention": default}
+
+    after_create("AWS::S3::Bucket", apply)
 
 
 if __name__ == "__main__":
