@@ -5,6 +5,7 @@ import pytest
 
 from fenxiao.clock import Clock, TestClock
 from fenxiao.wechat import miniprogram_api
+from fenxiao.wechat.bills import WeChatBills
 from fenxiao.wechat.messages import Messages
 from fenxiao.wechat.miniprogram import MiniProgram
 from fenxiao.wechat.notification import Notifications
@@ -30,6 +31,7 @@ class Shop:
         self.pay = WeChatPay(self.settings)
         self.refunds = WeChatRefunds(self.settings)
         self.transfers = WeChatTransfers(self.settings, TransferTerms(scene_id="1005", job="推广员", remark="推广佣金"))
+        self.bills = WeChatBills(self.settings)
         self.notifications = Notifications(self.settings)
         self.program = MiniProgram(self.settings)
         self.shipping = WeChatShipping(self.settings, self.clock)

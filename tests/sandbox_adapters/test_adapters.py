@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
+from fenxiao.clock import shanghai_day
 from fenxiao.order.delivery import parcel_of
 from fenxiao.order.model import Address, Shipment
 from fenxiao.wechat.errors import (
@@ -11,7 +12,7 @@ from fenxiao.wechat.errors import (
     WeChatRefusedError,
     WeChatUnavailableError,
 )
-from fenxiao.wechat.facts import Identity, Parcel, TextVerdict, TransferState
+from fenxiao.wechat.facts import FundFlowBill, Identity, Parcel, TextVerdict, TradeBill, TransferState
 from tests.support.world import line, paid_order
 
 from .conftest import Shop
@@ -174,6 +175,43 @@ def test_transfer_is_cancelled_or_refused(shop: Shop) -> None:
     other = body_of(shop, openid).replace(BILL, "W01ARZ3NDEKTSV4RRFFQ69G5FB")
     with pytest.raises(WeChatRefusedError, match="NOT_ENOUGH"):
         shop.transfers.send(other)
+
+
+def test_bills_of_a_day_from_its_trades_to_the_next_morning(shop: Shop) -> None:
+    openid, day = shop.world.user(), shanghai_day(shop.clock.now())
+    assert (shop.bills.trades(day), shop.bills.payouts(day)) == (None, None)
+    shop.paid(ORDER, openid, 1234)
+    shop.refunds.request(REFUND, ORDER, 234, 1234, "不想要了")
+    shop.transfers.send(body_of(shop, openid))
+    shop.world.control("POST", f"/_transfers/{BILL}/confirm", {})
+    shop.world.advance(days=2)
+
+    trades, payouts, payment = shop.bills.trades(day), shop.bills.payouts(day), shop.pay.query(ORDER)
+
+    assert trades is not None
+    assert payouts is not None
+    assert payment is not None
+    (paid,), (refunded,) = trades.payments, trades.refunds
+    assert (paid.out_trade_no, paid.transaction_id, paid.amount_fen) == (ORDER, payment.transaction_id, 1234)
+    assert (refunded.out_refund_no, refunded.status, refunded.amount_fen) == (REFUND, "SUCCESS", 234)
+    assert [(one.voucher, one.out_fen) for one in payouts.moves] == [(BILL, 20_000)]
+    yesterday = day - timedelta(days=1)
+    assert (shop.bills.trades(yesterday), shop.bills.payouts(yesterday)) == (TradeBill(), FundFlowBill())
+
+
+def test_bills_survive_a_bad_line(shop: Shop) -> None:
+    day = shanghai_day(shop.clock.now())
+    shop.paid(ORDER, shop.world.user(), 1234)
+    shop.world.advance(days=2)
+    download = {"path_prefix": "/v3/billdownload/", "method": "GET"}
+    shop.world.control(
+        "PUT",
+        "/_knobs",
+        {"fail_next": [{**download, "status": 500, "code": "SYSTEM_ERROR"}], "lose_answer": [download]},
+    )
+    bill = shop.bills.trades(day)
+    assert bill is not None
+    assert len(bill.payments) == 1
 
 
 def shipped(shop: Shop, openid: str, carrier: str = "SF") -> Parcel:

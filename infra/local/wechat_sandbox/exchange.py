@@ -17,6 +17,8 @@ class Face(StrEnum):
     """Mini-program API that checks the access token."""
     PAY = "pay"
     """Pay v3: requests are verified, answers are signed."""
+    PAY_FILE = "pay-file"
+    """Pay v3's downloads: requests are verified, answers carry no signature."""
     CONTROL = "control"
     """The sandbox's own controls, which run under its lock."""
     WAITING_CONTROL = "waiting-control"

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
+from datetime import date
 
 from .exchange import JsonObject, Request
 from .fields import FieldError, Fields
 
 _MAX_FAULTS = 1000
 _MAX_WORDS = 1000
+_MAX_BILL_ROWS = 1000
 _MAX_FEN = 10**12
 
 
@@ -23,6 +25,17 @@ class Fault:
     def matches(self, request: Request) -> bool:
         """Say whether the request is one this fault waits for."""
         return request.path.startswith(self.path_prefix) and self.method in ("", request.method)
+
+
+@dataclass(frozen=True, slots=True)
+class BillRow:
+    """A row in the bills of a day of something that never happened; a refund names the payment that it is of."""
+
+    bill_date: str
+    kind: str
+    reference: str
+    amount_fen: int
+    out_trade_no: str = ""
 
 
 @dataclass(slots=True)
@@ -56,6 +69,11 @@ class Knobs:
     transfer_max_fen: int = 200_00
     risky_words: list[str] = field(default_factory=lambda: ["赌博", "毒品"])
     review_words: list[str] = field(default_factory=lambda: ["加微信", "稳赚不赔"])
+    bill_leave_out: list[str] = field(default_factory=list)
+    """The merchant's numbers of payments, refunds and transfers that bills do not show."""
+    bill_amounts: dict[str, int] = field(default_factory=dict)
+    """Amounts in fen that bills show instead of the real ones, by the merchant's number."""
+    bill_add: list[BillRow] = field(default_factory=list)
 
     def reset(self) -> None:
         """Set everything back, in place, since others hold on to this object."""
@@ -110,6 +128,36 @@ def _fault(entry: Fields, *, needs_status: bool) -> Fault:
     )
 
 
+def _bill_rows(wanted: Fields, name: str) -> list[BillRow]:
+    if wanted.values.get(name) == []:
+        return []
+    return [_bill_row(entry) for entry in wanted.objects(name, _MAX_BILL_ROWS)]
+
+
+def _bill_row(entry: Fields) -> BillRow:
+    unknown = set(entry.values) - {"bill_date", "kind", "reference", "amount_fen", "out_trade_no"}
+    if unknown:
+        raise FieldError(f"{entry.path}/{min(unknown)}", "没有这个字段")
+    kind = entry.choice("kind", ("payment", "refund", "transfer"))
+    bill_date = entry.text("bill_date", 10, r"\d{4}-\d\d-\d\d")
+    try:
+        date.fromisoformat(bill_date)
+    except ValueError:
+        raise entry.fail("bill_date", "没有这一天") from None
+    return BillRow(
+        bill_date=bill_date,
+        kind=kind,
+        reference=entry.text("reference", 64, r"[0-9A-Za-z]+"),
+        amount_fen=entry.integer("amount_fen", 1, _MAX_FEN),
+        out_trade_no=entry.text("out_trade_no", 32, r"[0-9A-Za-z]+") if kind == "refund" else "",
+    )
+
+
+def _bill_amounts(wanted: Fields, name: str) -> dict[str, int]:
+    amounts = wanted.object(name)
+    return {number: amounts.integer(number, 1, _MAX_FEN) for number in amounts.values}
+
+
 def _integer(minimum: int, maximum: int) -> Callable[[Fields, str], int]:
     return lambda wanted, name: wanted.integer(name, minimum, maximum)
 
@@ -144,4 +192,7 @@ _READERS: dict[str, Callable[[Fields, str], object]] = {
     "transfer_max_fen": _integer(1, _MAX_FEN),
     "risky_words": _words,
     "review_words": _words,
+    "bill_leave_out": _words,
+    "bill_amounts": _bill_amounts,
+    "bill_add": _bill_rows,
 }

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SHUT_RDWR
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from . import controls, miniprogram, pay, refunds, shipping, transfers
+from . import bills, controls, miniprogram, pay, refunds, shipping, transfers
 from .clock import epoch
 from .exchange import ApiError, Face, JsonObject, MiniProgramError, Request, Response, answer_error, answer_json
 from .fields import FieldError
@@ -62,6 +62,9 @@ ROUTES = (
     Route("POST", _TRANSFERS, Face.PAY, transfers.create_transfer),
     Route("GET", _TRANSFERS + "/out-bill-no/{out_bill_no}", Face.PAY, transfers.query_transfer),
     Route("POST", _TRANSFERS + "/out-bill-no/{out_bill_no}/cancel", Face.PAY, transfers.cancel_transfer),
+    Route("GET", "/v3/bill/tradebill", Face.PAY, bills.ask_trade_bill),
+    Route("GET", "/v3/bill/fundflowbill", Face.PAY, bills.ask_fund_flow_bill),
+    Route("GET", "/v3/billdownload/file", Face.PAY_FILE, bills.download),
     Route("GET", "/", Face.CONTROL, show_page),
     Route("PUT", "/_config", Face.CONTROL, controls.configure),
     Route("GET", "/_knobs", Face.CONTROL, controls.show_knobs),
@@ -84,6 +87,7 @@ ROUTES = (
 )
 _PATTERNS = tuple((route, route.pattern()) for route in ROUTES)
 _CONTROLS = (Face.CONTROL, Face.WAITING_CONTROL)
+_PAY = (Face.PAY, Face.PAY_FILE)
 
 
 def answer(sandbox: Sandbox, request: Request) -> Response | None:
@@ -119,7 +123,7 @@ def _find_route(request: Request) -> tuple[Route, Request] | None:
 
 def _run(sandbox: Sandbox, route: Route, request: Request) -> Response:
     try:
-        if route.face is Face.PAY:
+        if route.face in _PAY:
             verify(sandbox, request)
         if route.face is Face.WAITING_CONTROL:
             return route.handler(sandbox, request)
@@ -147,7 +151,7 @@ def _field_answer(face: Face, error: FieldError) -> Response:
 
 def _failure_answer(face: Face, fault: Fault) -> Response:
     message = "沙箱按设置拒绝了这次调用"
-    if face is Face.PAY:
+    if face in _PAY:
         return answer_error(ApiError(fault.status, fault.code, message))
     errcode = int(fault.code) if fault.code.lstrip("-").isdigit() else -1
     return answer_json({"errcode": errcode, "errmsg": message}, fault.status)

@@ -9,6 +9,7 @@ MAX_ORDERS = 20_000
 MAX_REFUNDS = 20_000
 MAX_TRANSFERS = 20_000
 MAX_CODES = 10_000
+MAX_BILL_FILES = 100
 
 
 class TradeState(StrEnum):
@@ -149,6 +150,14 @@ class Transfer:
     fail_reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class BillFile:
+    """A bill that was asked for, to be downloaded until a wall-clock time."""
+
+    content: bytes = field(repr=False)
+    expires_at: datetime
+
+
 @dataclass(slots=True)
 class State:
     """Everything, keyed by the number that its owner uses."""
@@ -162,3 +171,5 @@ class State:
     order_of_transaction: dict[str, str] = field(default_factory=dict)
     refunds: dict[str, Refund] = field(default_factory=dict)
     transfers: dict[str, Transfer] = field(default_factory=dict)
+    bill_files: dict[str, BillFile] = field(default_factory=dict)
+    """By the token under which a bill is downloaded."""

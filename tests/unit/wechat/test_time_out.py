@@ -1,14 +1,17 @@
+import json
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from fenxiao.wechat import gateway, miniprogram_api
+from fenxiao.wechat.bills import WeChatBills
 from fenxiao.wechat.errors import WeChatUnavailableError
 from fenxiao.wechat.miniprogram import MiniProgram
 from fenxiao.wechat.pay import WeChatPay
 from fenxiao.wechat.settings import WeChatSettings
-from tests.unit.wechat.wechat_side import Reply, Server
+from tests.unit.wechat.bill_texts import DAY
+from tests.unit.wechat.wechat_side import Platform, Reply, Seen, Server
 
 
 @pytest.fixture
@@ -36,3 +39,21 @@ def test_silence_is_no_answer(tables: None, settings: Callable[[], WeChatSetting
     with pytest.raises(WeChatUnavailableError):
         MiniProgram(settings).phone_number("code")
     assert [seen.method for seen in silent.seen[3:]] == ["GET", "POST"]
+
+
+def test_download_that_never_comes_is_no_bill(
+    platform: Platform, settings: Callable[[], WeChatSettings], silent: Server
+) -> None:
+    ticket = {"hash_type": "SHA1", "hash_value": "0" * 40, "download_url": f"{silent.url}/v3/billdownload/file?token=t"}
+    body, silence = json.dumps(ticket).encode(), silent.default
+    assert silence is not None
+
+    def answer(seen: Seen) -> Reply:
+        if seen.target.startswith("/v3/billdownload/"):
+            return silence(seen)
+        return Reply(200, body, {"Content-Type": "application/json", **platform.headers(body)})
+
+    silent.default = answer
+    with pytest.raises(WeChatUnavailableError):
+        WeChatBills(settings).trades(DAY)
+    assert len(silent.seen) == 6

@@ -7,6 +7,7 @@ import pytest
 
 from fenxiao import wiring
 from fenxiao.aws.clients import client
+from fenxiao.wechat.bills import WeChatBills
 from fenxiao.wechat.messages import Messages
 from fenxiao.wechat.miniprogram import MiniProgram
 from fenxiao.wechat.notification import Notifications
@@ -19,6 +20,7 @@ FACTORIES = {
     wiring.pay: WeChatPay,
     wiring.refunds: WeChatRefunds,
     wiring.transfers: WeChatTransfers,
+    wiring.bills: WeChatBills,
     wiring.shipping: WeChatShipping,
     wiring.notifications: Notifications,
     wiring.mini_program: MiniProgram,

@@ -23,6 +23,15 @@ class WeChatRefusedError(Exception):
         self.message = message
 
 
+class BillMalformedError(Exception):
+    """A bill arrived whole and does not have the form that WeChat documents; `line` counts from 1."""
+
+    def __init__(self, reason: str, line: int) -> None:
+        """Take what is wrong and where; never the line itself."""
+        super().__init__(f"line {line}: {reason}")
+        self.line = line
+
+
 class WeChatCodeRefusedError(BadRequestError):
     """The one-time code that the mini-program handed in is wrong, used, or older than five minutes."""
 

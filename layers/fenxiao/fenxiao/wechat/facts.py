@@ -107,3 +107,42 @@ class SettlementMessage(Struct, frozen=True, kw_only=True):
 
     out_trade_no: str
     settled_at: datetime | None
+
+
+class BilledPayment(Struct, frozen=True, kw_only=True):
+    """A payment as a day's bill has it; `state` is `SUCCESS` unless it was revoked."""
+
+    out_trade_no: str
+    transaction_id: str
+    state: str
+    amount_fen: int
+
+
+class BilledRefund(Struct, frozen=True, kw_only=True):
+    """A refund as a day's bill has it: under the day of its acceptance, with the status when the bill was made."""
+
+    out_trade_no: str
+    out_refund_no: str
+    status: str
+    amount_fen: int
+
+
+class TradeBill(Struct, frozen=True):
+    """The payments and refunds of a Shanghai day."""
+
+    payments: tuple[BilledPayment, ...] = ()
+    refunds: tuple[BilledRefund, ...] = ()
+
+
+class AccountMove(Struct, frozen=True, kw_only=True):
+    """Money that left an account, or came back to it if `out_fen` is negative; `voucher` is the merchant's number."""
+
+    business: str
+    voucher: str
+    out_fen: int
+
+
+class FundFlowBill(Struct, frozen=True):
+    """The movements of an account on a Shanghai day."""
+
+    moves: tuple[AccountMove, ...] = ()

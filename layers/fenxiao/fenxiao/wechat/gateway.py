@@ -4,6 +4,8 @@
 `Exception` for an answer that it cannot verify; here these become the answer's object or one of two errors.
 """
 
+import secrets
+import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
@@ -16,6 +18,9 @@ from fenxiao.wechat.errors import WeChatRefusedError
 from fenxiao.wechat.settings import WeChatSettings, pay_url
 
 _MAX_CODE_LENGTH: Final = 64
+_SCHEME: Final = "WECHATPAY2-SHA256-RSA2048"
+_MAX_DOWNLOAD_SECONDS: Final = 60.0
+_CHUNK_BYTES: Final = 16 * 1024
 
 type Answer = tuple[int, str | bytes]
 """Status and body."""
@@ -24,8 +29,8 @@ type Answer = tuple[int, str | bytes]
 class PayCore(Protocol):
     """The part of `wechatpayv3.core.Core` that has no public counterpart."""
 
-    def request(self, path: str, method: object, data: Mapping[str, object], *, cipher_data: bool) -> Answer:
-        """Send a JSON body that holds encrypted fields."""
+    def request(self, path: str, method: object, data: Mapping[str, object] | None, *, cipher_data: bool) -> Answer:
+        """Send a signed request; its JSON body may hold encrypted fields."""
         ...
 
     def encrypt(self, text: str) -> str:
@@ -109,7 +114,7 @@ def _library(settings: WeChatSettings, url: str) -> PayLibrary:
     return typed
 
 
-def call(send: Callable[[], Answer]) -> str | bytes:
+def call[B: str | bytes](send: Callable[[], tuple[int, B]]) -> B:
     """Make one call and return the body of its verified answer.
 
     Raises:
@@ -137,12 +142,52 @@ def decode[T](form: type[T], body: str | bytes) -> T:
         raise unavailable(f"not readable as {form.__name__}") from None
 
 
+def download(settings: WeChatSettings, target: str, max_bytes: int) -> bytes:
+    """Return a file by its path and query; its answer carries no signature, so the caller has to prove the content.
+
+    The library would read a file of any size, and as long as it takes.
+
+    Raises:
+        WeChatRefusedError: WeChat refused, with its code.
+        WeChatUnavailableError: no answer, 5xx, 429, one that is larger than `max_bytes`, or one that takes too long.
+    """
+    return call(lambda: _streamed(settings, target, max_bytes))
+
+
 class _Refusal(msgspec.Struct, frozen=True):
     code: str
     message: str = ""
 
 
-def _sent(send: Callable[[], Answer]) -> Answer:
+def _streamed(settings: WeChatSettings, target: str, max_bytes: int) -> tuple[int, bytes]:
+    import requests
+
+    headers = {"Authorization": _authorization(settings, target), "Accept-Encoding": "identity"}
+    content, deadline = bytearray(), time.monotonic() + _MAX_DOWNLOAD_SECONDS
+    with requests.get(
+        pay_url() + target, headers=headers, timeout=TIMEOUT_SECONDS, stream=True, allow_redirects=False
+    ) as answer:
+        for chunk in answer.iter_content(_CHUNK_BYTES):
+            content += chunk
+            if len(content) > max_bytes or time.monotonic() > deadline:
+                raise unavailable("a file too large, or too slow")
+        return answer.status_code, bytes(content)
+
+
+def _authorization(settings: WeChatSettings, target: str) -> str:
+    """Return the header that signs a request to read (`WECHATPAY2-SHA256-RSA2048`)."""
+    stamp, nonce = str(int(time.time())), secrets.token_hex(16)
+    parts = {
+        "mchid": settings.mchid,
+        "nonce_str": nonce,
+        "signature": library(settings).sign(["GET", target, stamp, nonce, ""]),
+        "timestamp": stamp,
+        "serial_no": settings.merchant_cert_serial,
+    }
+    return f"{_SCHEME} " + ",".join(f'{name}="{value}"' for name, value in parts.items())
+
+
+def _sent[B: str | bytes](send: Callable[[], tuple[int, B]]) -> tuple[int, B]:
     import requests
 
     try:

@@ -1,0 +1,1 @@
+"""Reconciliation: WeChat's daily bills against our orders, refunds and withdrawals."""
