@@ -11,16 +11,19 @@ from fenxiao.relation.contract import (
     IssueInvite,
     RelationView,
     SetStanding,
+    SetTier,
     StandingView,
     TeamPage,
     invite_image,
     invite_view,
     relation_view,
+    standing_view,
     team_page,
 )
 from fenxiao.relation.invites import issue, own_invite
 from fenxiao.relation.model import Standing
 from fenxiao.relation.standing import become_promoter, set_standing
+from fenxiao.relation.tier import set_tier
 
 api = Api("referral")
 _OPERATORS = frozenset({Role.OPERATIONS, Role.ADMINISTRATOR})
@@ -29,7 +32,9 @@ _OPERATORS = frozenset({Role.OPERATIONS, Role.ADMINISTRATOR})
 @api.route("POST", "/promoters", "成为分销员", Auth.MEMBER, returns=StandingView)
 def join(request: Request[None]) -> StandingView:
     """Make the caller a promoter."""
-    return StandingView(become_promoter(request.principal.id, wiring.members(), wiring.clock()))
+    members, clock = wiring.members(), wiring.clock()
+    become_promoter(request.principal.id, members, clock)
+    return standing_view(request.principal.id, members, clock)
 
 
 @api.route("POST", "/invites", "生成邀请码", Auth.MEMBER, body=IssueInvite, returns=InviteView, status=201)
@@ -88,12 +93,25 @@ def get_team(request: Request[None]) -> TeamPage:
 )
 def put_standing(request: Request[SetStanding]) -> StandingView:
     """Suspend or reinstate a member."""
-    body, staff_id = request.body, request.principal.id
-    return StandingView(
-        set_standing(
-            request.path["member_id"], Standing(body.standing), staff_id, body.reason, wiring.members(), wiring.clock()
-        )
-    )
+    member_id, body, members, clock = request.path["member_id"], request.body, wiring.members(), wiring.clock()
+    set_standing(member_id, Standing(body.standing), request.principal.id, body.reason, members, clock)
+    return standing_view(member_id, members, clock)
+
+
+@api.route(
+    "PUT",
+    "/staff/members/{member_id}/tier",
+    "设置推广员等级",
+    Auth.STAFF,
+    roles=_OPERATORS,
+    body=SetTier,
+    returns=StandingView,
+)
+def put_tier(request: Request[SetTier]) -> StandingView:
+    """Give a member a tier."""
+    member_id, body, members, clock = request.path["member_id"], request.body, wiring.members(), wiring.clock()
+    set_tier(member_id, body.tier, request.principal.id, body.reason, members, clock)
+    return standing_view(member_id, members, clock)
 
 
 lambda_handler = api.handler

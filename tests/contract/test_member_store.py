@@ -16,7 +16,7 @@ from fenxiao.relation.errors import (
     TooManyInvitesError,
 )
 from fenxiao.relation.invites import issue
-from fenxiao.relation.model import Binding, BindingMode, Edge, Standing, WrittenEdges
+from fenxiao.relation.model import Binding, BindingMode, Edge, Standing, Tier, TierChange, WrittenEdges
 from fenxiao.relation.standing import set_standing
 from fenxiao.relation.store import MemberItem, TeamStore
 from tests.support.engines import Engine, refusal
@@ -134,6 +134,22 @@ def test_invites_have_codes_of_their_own_and_a_limit(village: Village) -> None:
     transaction.commit()
     with pytest.raises(TooManyInvitesError):
         issue("A", None, None, village.members, village.invites, village)
+
+
+def test_tier_is_written_only_on_the_tiers_that_were_read(village: Village) -> None:
+    village.born("A")
+    before = village.member("A")
+    gold, silver = (
+        TierChange(since=village.now(), tier=tier, by="S1", reason="业绩") for tier in (Tier.GOLD, Tier.SILVER)
+    )
+    assert village.members.change_tiers(before, (gold,))
+    assert not village.members.change_tiers(before, (silver,)), "it had none when it was read"
+    read = village.member("A")
+    assert read == replace(before, tiers=(gold,))
+    assert village.members.change_tiers(read, (gold, silver))
+    assert not village.members.change_tiers(read, (gold,)), "another change came between"
+    assert not village.members.change_tiers(replace(before, member_id="X"), (gold,)), "there is no such member"
+    assert village.members.get("X") is None
 
 
 def test_first_order_is_claimed_once_and_by_members_only(engine: Engine, village: Village) -> None:

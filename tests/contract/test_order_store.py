@@ -1,12 +1,13 @@
 """The order room's writes on every engine: what moto accepts, AWS's own engine may refuse."""
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from functools import partial
 
 import pytest
 from msgspec.structs import replace
 
 from fenxiao.catalogue.errors import OutOfStockError
+from fenxiao.clock import SHANGHAI, shanghai_day
 from fenxiao.order.close import cancel
 from fenxiao.order.contract import PlaceOrder, RequestRefund, WantedLine
 from fenxiao.order.errors import NotCancellableError, RefundTooLargeError
@@ -173,6 +174,51 @@ def test_addresses_are_the_members_own(floor: ShopFloor) -> None:
     assert floor.addresses.get("MD", address_id) is not None
     assert floor.addresses.get("MC", address_id) is None
     assert list(floor.addresses.of_member("MD")) == [address_id]
+
+
+@pytest.mark.rule("M20")
+def test_index_by_day_finds_payments_and_refunds_by_the_time_that_wechat_gave(floor: ShopFloor) -> None:
+    day = shanghai_day(floor.clock.now())
+    tea = floor.product(1000, stock=10)
+    floor.clock.advance(days=-1)
+    late, _unpaid = floor.place([(tea, 1)]), floor.place([(tea, 1)])
+    floor.clock.advance(days=1)
+    paid = floor.paid([(tea, 1)])
+    cancel(floor.closer, "MD", late.order_id)
+    before_midnight = datetime.combine(day, time(23, 59, 59), SHANGHAI)
+    floor.clock.moment = before_midnight + timedelta(hours=1)
+    record_payment(floor.books, floor.pays(late, success_time=before_midnight))
+    refunds = [
+        create_refund(floor.books, paid.order_id, f"refund-{fen}", RequestRefund(reason="破损", amount_fen=fen))
+        for fen in (100, 200, 300)
+    ]
+    record_refund(floor.books, floor.refund_result(refunds[0], success_time=before_midnight))
+    record_refund(floor.books, floor.refund_result(refunds[1]))
+    record_refund(floor.books, floor.refund_result(refunds[2], status="CLOSED"))
+
+    yesterday, tomorrow = day - timedelta(days=1), day + timedelta(days=1)
+    assert list(floor.orders.paid_on(yesterday)) == []
+    assert sorted(floor.orders.paid_on(day)) == sorted([paid.order_id, late.order_id])
+    assert list(floor.orders.refunded_on(day)) == [(paid.order_id, refunds[0].refund_id)]
+    assert list(floor.orders.paid_on(tomorrow)) == []
+    assert list(floor.orders.refunded_on(tomorrow)) == [(paid.order_id, refunds[1].refund_id)]
+
+
+def test_many_are_found_at_once_and_those_that_are_not_there_are_left_out(floor: ShopFloor) -> None:
+    order = floor.paid([(floor.product(1000), 1)])
+    refund = create_refund(floor.books, order.order_id, "refund-1", RequestRefund(reason="破损", amount_fen=1))
+    strangers = [f"T{number:026d}" for number in range(130)]
+    found = list(floor.orders.find_many([*strangers, order.order_id, order.order_id]))
+    assert [one.order_id for one in found] == [order.order_id]
+    assert found[0].payment == order.payment
+    pairs = [
+        (order.order_id, refund.refund_id),
+        (order.order_id, "R1"),
+        *((one, refund.refund_id) for one in strangers),
+    ]
+    assert list(floor.orders.find_refunds(pairs)) == [refund]
+    assert list(floor.orders.find_many([])) == []
+    assert list(floor.orders.find_refunds([])) == []
 
 
 def test_the_due_index_finds_what_is_due_and_nothing_else(floor: ShopFloor) -> None:

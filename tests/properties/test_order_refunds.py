@@ -31,6 +31,7 @@ def used_lines(draw: st.DrawFn) -> list[OrderLine]:
     return lines
 
 
+@pytest.mark.rule("M15")
 @given(used_lines(), fens)
 def test_an_amount_is_spread_to_the_fen_and_never_above_what_is_left(lines: list[OrderLine], amount_fen: int) -> None:
     left = [one.refundable_fen for one in lines]

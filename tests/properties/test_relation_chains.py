@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -285,6 +286,7 @@ def _live_line(member: Member, records: dict[str, Member], limit: int) -> tuple[
     return tuple(line)
 
 
+@pytest.mark.rule("M21")
 @settings(max_examples=5 * EXAMPLES, print_blob=True)
 @given(seed=seeds)
 def test_no_cycle_forms_and_teams_equal_the_bindings(seed: int) -> None:

@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fenxiao.ledger.model import TaxClass
 from fenxiao.withdrawal.model import Payee, Recent, Route
 from fenxiao.withdrawal.policy import MIN_NET_FEN, Policy, assess, figures
 from fenxiao.withdrawal.tax import MonthSum, TaxMethod
@@ -29,11 +31,12 @@ def policy(method: TaxMethod, fee_bps: int = 0) -> Policy:
     )
 
 
+@pytest.mark.rule("M25")
 @given(AMOUNT, METHOD, MONTHS, st.integers(0, 1_000))
 def test_tax_fee_and_net_are_the_whole_amount(
     amount_fen: int, method: TaxMethod, months: dict[str, MonthSum], fee_bps: int
 ) -> None:
-    found = figures(policy(method, fee_bps), months, "2026-06", amount_fen)
+    found = figures(policy(method, fee_bps), months, "2026-06", amount_fen, TaxClass.COMMISSION)
     assert found.tax_fen + found.fee_fen + found.net_fen == amount_fen
     assert min(found.tax_fen, found.fee_fen) >= 0
     assert found.net_fen >= MIN_NET_FEN

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from msgspec.structs import replace
-
+from fenxiao.commission.drafts import Release, Version
 from fenxiao.commission.plan import Settlement, collection_of, plan
-from fenxiao.commission.rules import RuleSet, SelfPurchase
+from fenxiao.commission.rules import Breaker, Override, RuleSet, SelfPurchase, Step, TeamBonus
+from fenxiao.commission.sale import sale_of
+from fenxiao.commission.split import split
+from fenxiao.commission.store import RuleStore
 from fenxiao.ledger.apply import apply
-from fenxiao.ledger.model import Journal, Wallet, WalletKey
+from fenxiao.ledger.model import Entry, Journal, TaxClass, Wallet, WalletKey
 from fenxiao.order.model import (
     FrozenStanding,
     Order,
@@ -18,30 +20,68 @@ from fenxiao.order.model import (
     Refund,
     RefundStatus,
 )
-from fenxiao.relation.model import Standing, Upline
+from fenxiao.relation.model import Standing, Tier, Upline
 
 NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
 
 
+class FrozenClock:
+    """Time that stands still until it is moved."""
+
+    def __init__(self, moment: datetime = NOW) -> None:
+        self.moment = moment
+
+    def now(self) -> datetime:
+        return self.moment
+
+
 def rule_set(
+    *,
     base_bps: tuple[int, ...] = (1000, 500, 200),
     cap_bps: int = 5000,
     hold_days: int = 7,
     self_purchase: SelfPurchase = SelfPurchase.NONE,
     category_bps: dict[str, tuple[int, ...]] | None = None,
     product_bps: dict[str, tuple[int, ...]] | None = None,
+    tier_bps: dict[Tier, tuple[int, ...]] | None = None,
     version: int = 1,
+    min_order_fen: int = 0,
+    cashback_bps: int = 0,
+    breaker: Breaker | None = None,
+    ladder: tuple[Step, ...] = (),
+    team_bonus: TeamBonus | None = None,
 ) -> RuleSet:
     return RuleSet(
         version=version,
         effective_from=NOW - timedelta(days=30),
         base_bps=base_bps,
-        category_bps=category_bps or {},
-        product_bps=product_bps or {},
+        overrides=(
+            *(Override(category=name, rates_bps=rates) for name, rates in (category_bps or {}).items()),
+            *(Override(product_id=name, rates_bps=rates) for name, rates in (product_bps or {}).items()),
+            *(Override(tier=tier, rates_bps=rates) for tier, rates in (tier_bps or {}).items()),
+        ),
         cap_bps=cap_bps,
         hold_days=hold_days,
         self_purchase=self_purchase,
+        min_order_fen=min_order_fen,
+        cashback_bps=cashback_bps,
+        breaker=breaker or Breaker(),
+        ladder=ladder,
+        team_bonus=team_bonus,
     )
+
+
+def released(rules: RuleSet, published_by: str = "S1") -> Version:
+    return Version(rules, Release(title="佣金规则", published_by=published_by, published_at=rules.effective_from))
+
+
+def shares(order: Order, left_fens: Sequence[int], rules: RuleSet | None) -> dict[str, int]:
+    """What each member earns as commission of what is left."""
+    return {
+        key.member_id: fen
+        for key, fen in split(sale_of(order), left_fens, rules).items()
+        if key.tax_class is TaxClass.COMMISSION
+    }
 
 
 def line(paid_fen: int, category: str = "tea", product_id: str = "P1", *, is_virtual: bool = False) -> OrderLine:
@@ -63,6 +103,7 @@ def paid_order(
     buyer: str = "D",
     buyer_standing: Standing = Standing.SHOPPER,
     standings: dict[str, Standing] | None = None,
+    tiers: dict[str, Tier] | None = None,
     lines: Sequence[OrderLine] | None = None,
     first_order: bool = True,
     first_order_only: bool = False,
@@ -87,7 +128,10 @@ def paid_order(
             paid_at=NOW,
             first_order=first_order,
             standings=tuple(
-                FrozenStanding(member_id=member_id, standing=standing[member_id]) for member_id in (buyer, *chain)
+                FrozenStanding(
+                    member_id=member_id, standing=standing[member_id], tier=(tiers or {}).get(member_id, Tier.STANDARD)
+                )
+                for member_id in (buyer, *chain)
             ),
             earns=True,
         ),
@@ -108,6 +152,17 @@ def refund(
     )
 
 
+class RulesInForce(RuleStore):
+    """Versions that are in force without having been published."""
+
+    def __init__(self, *versions: RuleSet) -> None:
+        super().__init__()
+        self.known = versions
+
+    def versions(self, *, fresh: bool = False) -> tuple[RuleSet, ...]:  # noqa: ARG002 - as the store has it
+        return self.known
+
+
 class Books:
     """A ledger in memory over the real planning and applying."""
 
@@ -118,20 +173,20 @@ class Books:
     def follow(
         self, order: Order, refunds: Sequence[Refund], rules: RuleSet | None, settlement: Settlement | None = None
     ) -> list[Journal]:
-        collection = self.journals.setdefault(collection_of(order.order_id), [])
-        entries = plan(order, refunds, collection, rules, settlement)
+        return self.post(*plan(order, refunds, self.collection(collection_of(order.order_id)), rules, settlement))
+
+    def post(self, *entries: Entry) -> list[Journal]:
         keys = {move.wallet for entry in entries for move in entry.movements}
-        journals, changes = apply(entries, {key: self.wallets.get(key, Wallet()) for key in keys})
-        collection += journals
+        journals, changes = apply(entries, {key: self.wallets.get(key, Wallet()) for key in keys}, NOW)
+        for journal in journals:
+            collection = self.journals.setdefault(journal.collection, [])
+            assert journal.number == len(collection)
+            collection.append(journal)
         self.wallets |= {key: change.after for key, change in changes.items()}
         return journals
 
-    def wallet(self, member_id: str) -> Wallet:
-        return self.wallets.get(WalletKey(member_id), Wallet())
+    def collection(self, name: str) -> list[Journal]:
+        return self.journals.get(name, [])
 
-    def draw(self, member_id: str, amount_fen: int) -> None:
-        """Take from what is available as a payout would."""
-        key = WalletKey(member_id)
-        wallet = self.wallets[key]
-        assert wallet.available_fen >= amount_fen
-        self.wallets[key] = replace(wallet, available_fen=wallet.available_fen - amount_fen)
+    def wallet(self, member_id: str, tax_class: TaxClass = TaxClass.COMMISSION) -> Wallet:
+        return self.wallets.get(WalletKey(member_id, tax_class), Wallet())

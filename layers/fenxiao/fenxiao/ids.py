@@ -19,10 +19,12 @@ class Kind(StrEnum):
     """First letter of an identifier."""
 
     CASE = "C"
+    DRAFT = "U"
     MEMBER = "M"
     ORDER = "T"
     PRODUCT = "P"
     REFUND = "R"
+    SIMULATION = "V"
     STAFF = "S"
     WITHDRAWAL = "W"
 

@@ -45,3 +45,8 @@ def round_half_up(numerator: int, denominator: int) -> int:
     if denominator <= 0:
         raise ValueError("the denominator must be positive")
     return (2 * numerator + denominator) // (2 * denominator)
+
+
+def yuan(amount_fen: int) -> str:
+    """Return an amount as people read it: yuan with two decimals, such as `-12.30`."""
+    return f"{'-' if amount_fen < 0 else ''}{abs(amount_fen) // 100}.{abs(amount_fen) % 100:02d}"

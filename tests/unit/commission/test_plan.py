@@ -4,18 +4,17 @@ from msgspec.structs import replace
 
 from fenxiao.commission.plan import Settlement, plan
 from fenxiao.commission.rules import SelfPurchase
-from fenxiao.commission.split import split
 from fenxiao.ledger.model import Wallet
 from fenxiao.order.model import RefundStatus
 from fenxiao.relation.model import Standing
-from tests.support.world import NOW, Books, line, paid_order, refund, rule_set
+from tests.support.world import NOW, Books, line, paid_order, refund, rule_set, shares
 
 
 def test_product_rates_go_before_category_rates_before_base_rates() -> None:
     lines = [line(10_000, "tea", "P1"), line(10_000, "ware", "P2"), line(10_000, "ware", "P3")]
     rules = rule_set(base_bps=(1000,), category_bps={"ware": (500,)}, product_bps={"P3": (200,)})
     order = paid_order(lines=lines)
-    assert [split(order, left, rules) for left in ([10_000, 0, 0], [0, 10_000, 0], [0, 0, 10_000])] == [
+    assert [shares(order, left, rules) for left in ([10_000, 0, 0], [0, 10_000, 0], [0, 0, 10_000])] == [
         {"C": 1000},
         {"C": 500},
         {"C": 200},
@@ -24,29 +23,29 @@ def test_product_rates_go_before_category_rates_before_base_rates() -> None:
 
 def test_freight_and_virtual_goods_earn_nothing() -> None:
     order = paid_order(lines=[line(10_000, "freight"), line(10_000, is_virtual=True)])
-    assert split(order, [10_000, 10_000], rule_set()) == {}
+    assert shares(order, [10_000, 10_000], rule_set()) == {}
 
 
 def test_nobody_moves_up_into_the_place_of_an_ineligible_level() -> None:
     order = paid_order(10_000, standings={"C": Standing.SUSPENDED, "B": Standing.SHOPPER})
-    assert split(order, [10_000], rule_set()) == {"A": 200}
+    assert shares(order, [10_000], rule_set()) == {"A": 200}
 
 
 def test_until_first_order_pays_for_the_first_paid_order_only() -> None:
-    assert split(paid_order(10_000, first_order_only=True, first_order=False), [10_000], rule_set()) == {}
-    assert split(paid_order(10_000, first_order_only=True), [10_000], rule_set()) == {"C": 1000, "B": 500, "A": 200}
+    assert shares(paid_order(10_000, first_order_only=True, first_order=False), [10_000], rule_set()) == {}
+    assert shares(paid_order(10_000, first_order_only=True), [10_000], rule_set()) == {"C": 1000, "B": 500, "A": 200}
 
 
 def test_self_purchase_makes_a_buying_promoter_level_one_and_never_a_fourth_beneficiary() -> None:
     rules = rule_set(self_purchase=SelfPurchase.LEVEL_1)
     order = paid_order(10_000, buyer_standing=Standing.PROMOTER)
-    assert split(order, [10_000], rules) == {"D": 1000, "C": 500, "B": 200}
-    assert split(paid_order(10_000), [10_000], rules) == {"C": 1000, "B": 500, "A": 200}
+    assert shares(order, [10_000], rules) == {"D": 1000, "C": 500, "B": 200}
+    assert shares(paid_order(10_000), [10_000], rules) == {"C": 1000, "B": 500, "A": 200}
 
 
 def test_shares_above_the_cap_shrink_in_proportion() -> None:
     rules = rule_set(base_bps=(3000, 2000, 1000), cap_bps=3000)
-    assert split(paid_order(10_000), [10_000], rules) == {"C": 1500, "B": 1000, "A": 500}
+    assert shares(paid_order(10_000), [10_000], rules) == {"C": 1500, "B": 1000, "A": 500}
 
 
 def test_an_order_before_the_first_rules_leaves_a_journal_without_postings() -> None:
@@ -88,4 +87,4 @@ def test_a_suspended_beneficiary_is_withheld_and_released_later_less_what_was_re
 
 def test_a_line_stays_under_its_cap_to_the_fen() -> None:
     rules = rule_set(base_bps=(300, 201), cap_bps=500)
-    assert split(paid_order(10_000, chain=("C", "B")), [10_000], rules) == {"C": 299, "B": 200}
+    assert shares(paid_order(10_000, chain=("C", "B")), [10_000], rules) == {"C": 299, "B": 200}

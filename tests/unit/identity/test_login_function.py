@@ -97,7 +97,8 @@ def test_ones_own_account() -> None:
     assert call(login, "PUT", "/members/me/phone", body={"code": "13800138000"}, member=member).status == 204
     after = call(login, "GET", "/members/me", member=member).json
 
-    assert (before["nickname"], before["phone"], before["standing"]) == ("", None, "shopper")
+    assert (before["nickname"], before["phone"]) == ("", None)
+    assert (before["standing"], before["tier"]) == ("shopper", "standard")
     assert (after["nickname"], after["phone"]) == ("小 美🌸", "138****8000")
     assert after["joined_at"] == "2026-03-01T04:00:00Z"
 

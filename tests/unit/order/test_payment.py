@@ -10,7 +10,8 @@ from fenxiao.order.mismatch import PAYMENT_MISMATCH
 from fenxiao.order.model import OrderStatus, RefundStatus, Work
 from fenxiao.order.payment import record_payment
 from fenxiao.order.store import order_from_image
-from fenxiao.relation.model import Standing, StandingChange
+from fenxiao.relation.model import Standing, StandingChange, Tier
+from fenxiao.relation.tier import set_tier
 from fenxiao.wechat.facts import PaymentResult
 from tests.unit.order.shopfloor import ShopFloor, meanwhile, raw
 
@@ -42,6 +43,28 @@ def test_payment_freezes_what_its_instant_decides(floor: ShopFloor) -> None:
     assert order_from_image(raw(order.order_id, "order")) == floor.orders.order(order.order_id) == paid
 
 
+@pytest.mark.rule("M10")
+def test_payment_freezes_the_tier_of_its_instant(floor: ShopFloor) -> None:
+    order = floor.place([(floor.product(), 1)])
+    set_tier("MC", Tier.GOLD, "S1", "业绩达标", floor.members, floor.clock)
+    floor.clock.advance(minutes=5)
+    result = floor.pays(order)
+    floor.clock.advance(hours=2)
+    for member_id in ("MC", "MB"):
+        set_tier(member_id, Tier.SILVER, "S1", "业绩回落", floor.members, floor.clock)
+
+    paid = record_payment(floor.books, result)
+
+    assert paid.payment
+    assert {one.member_id: one.tier for one in paid.payment.standings} == {
+        "MD": Tier.STANDARD,
+        "MC": Tier.GOLD,
+        "MB": Tier.STANDARD,
+        "MA": Tier.STANDARD,
+    }
+
+
+@pytest.mark.rule("M18")
 def test_only_the_first_paid_order_is_the_first(floor: ShopFloor) -> None:
     tea = floor.product()
     first, second = floor.paid([(tea, 1)]), floor.paid([(tea, 1)])

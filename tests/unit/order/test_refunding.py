@@ -140,6 +140,7 @@ def test_what_is_not_over_stays_pending(floor: ShopFloor, order: Order, status: 
     assert record_refund(floor.books, floor.refund_result(refund)).status is RefundStatus.SUCCEEDED
 
 
+@pytest.mark.rule("M15")
 def test_an_unknown_refund_is_refused_and_becomes_a_case(floor: ShopFloor, order: Order) -> None:
     refund = create(floor, order, ALL)
 

@@ -135,6 +135,7 @@ def bind_racing(village: Village, member_id: str, upline_id: str, *others: tuple
     bind_module.bind(member_id, code, Interposed(village, *others), village.invites, village.policy, village)
 
 
+@pytest.mark.rule("M21")
 def test_of_two_who_bind_to_each_other_one_is_refused(village: Village) -> None:
     village.born(*"AB")
     with pytest.raises(RelationCycleError):

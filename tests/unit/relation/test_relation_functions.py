@@ -43,7 +43,7 @@ def record(new: dict[str, Any] | None, old: dict[str, Any] | None = None) -> dic
 def test_the_way_into_a_team(village: Village) -> None:
     village.born(*"AB", standing=Standing.SHOPPER)
     assert refusal(call(referral, "POST", "/invites", body={}, member="A")) == (409, "not_promoter")
-    assert call(referral, "POST", "/promoters", member="A").json == {"standing": "promoter"}
+    assert call(referral, "POST", "/promoters", member="A").json == {"standing": "promoter", "tier": "standard"}
     invite = call(referral, "POST", "/invites", body={"valid_days": 7, "max_uses": 3}, member="A")
     assert invite.status == 201
     assert invite.json["expires_at"] == "2026-03-08T04:00:00Z"
@@ -102,12 +102,28 @@ def test_staff_suspend_and_reinstate(village: Village) -> None:
     assert refusal(put("suspended", roles="finance")) == (403, "forbidden")
     assert refusal(put("shopper")) == (400, "invalid_body")
     assert refusal(put("suspended", reason="")) == (400, "invalid_body")
-    assert put("suspended").json == {"standing": "suspended"}
+    assert put("suspended").json == {"standing": "suspended", "tier": "standard"}
     assert refusal(bind("B", code)) == (409, "inviter_unavailable")
     assert refusal(call(referral, "POST", "/promoters", member="A")) == (409, "suspended")
     assert refusal(call(referral, "POST", "/invites", body={}, member="A")) == (409, "not_promoter")
-    assert put("promoter", roles="administrator").json == {"standing": "promoter"}
+    assert put("promoter", roles="administrator").json == {"standing": "promoter", "tier": "standard"}
     assert bind("B", code).status == 200
+
+
+def test_staff_give_a_promoter_a_tier(village: Village) -> None:
+    village.born("A")
+
+    def put(tier: str, roles: str = "operations", reason: str = "业绩达标", member_id: str = "A") -> Answer:
+        body, path = {"tier": tier, "reason": reason}, {"member_id": member_id}
+        return call(referral, "PUT", "/staff/members/{member_id}/tier", path=path, body=body, staff="S1", roles=roles)
+
+    assert refusal(put("gold", roles="finance")) == (403, "forbidden")
+    assert refusal(put("platinum")) == (400, "invalid_body")
+    assert refusal(put("gold", reason="")) == (400, "invalid_body")
+    assert refusal(put("gold", member_id="X")) == (404, "not_found")
+    assert put("gold").json == {"standing": "promoter", "tier": "gold"}
+    assert put("silver", roles="administrator").json == {"standing": "promoter", "tier": "silver"}
+    assert [change.reason for change in village.member("A").tiers] == ["业绩达标"] * 2
 
 
 @pytest.mark.parametrize(

@@ -24,14 +24,16 @@ def earnings(paid: Order, rules: RuleStore) -> list[Entry]:
     return plan(paid, (), (), version_of(paid, rules))
 
 
-def follow(order_id: str, orders: OrderStore, ledger: LedgerStore, rules: RuleStore) -> None:
+def follow(order_id: str, orders: OrderStore, ledger: LedgerStore, rules: RuleStore) -> list[Journal]:
     """Post whatever an order's events still need: the earning and every refund that WeChat reported as successful.
 
+    Returns the order's journals.
+
     Raises:
-        ContradictionError: an event stands in the books with another cause.
+        ContradictionError: an event stands in the books with another cause; nothing was posted.
         BusyError: other writers kept moving the collection on.
     """
-    _bring_up_to_date(order_id, None, orders, ledger, rules)
+    return _bring_up_to_date(order_id, None, orders, ledger, rules)
 
 
 def settle(
@@ -40,7 +42,7 @@ def settle(
     """Settle an order's commissions; return its journals, without a settlement if a refund is pending.
 
     Raises:
-        ContradictionError: an event stands in the books with another cause.
+        ContradictionError: an event stands in the books with another cause; nothing was posted.
         BusyError: other writers kept moving the collection on.
     """
     return _bring_up_to_date(order_id, settlement, orders, ledger, rules)
@@ -63,5 +65,5 @@ def _bring_up_to_date(
             return journals
         outcome = post_batch(ledger, entries)
         if outcome.contradicted:
-            raise ContradictionError(f"{order_id} {outcome.contradicted[0].event}")
+            raise ContradictionError(outcome.contradicted)
     raise BusyError

@@ -6,13 +6,18 @@ from typing import Final
 
 from msgspec import Struct
 
+from fenxiao.clock import shanghai_day
 from fenxiao.commission.rules import RuleSet
+from fenxiao.commission.sale import Sale, sale_of
 from fenxiao.commission.split import split
-from fenxiao.ledger.model import Bucket, Entry, Journal, Movement, Platform, WalletKey
-from fenxiao.order.model import Order, Refund, RefundStatus
+from fenxiao.ledger.errors import ContradictionError
+from fenxiao.ledger.model import Entry, Journal, WalletKey, cause_hash
+from fenxiao.ledger.target import Position, position
+from fenxiao.order.model import Order, Payment, Refund, RefundStatus
 
 EARN: Final = "earn"
 SETTLE: Final = "settle"
+DENY: Final = "deny"
 _REFUND: Final = "refund#"
 _RELEASE: Final = "release#"
 
@@ -24,19 +29,48 @@ class Settlement(Struct, frozen=True):
     withheld: frozenset[str] = frozenset()
 
 
-class _Books(Struct):
-    """What the order's journals, posted and planned, have given each beneficiary so far."""
+class _Course(Struct):
+    """An order on its way through its events."""
 
-    held: dict[str, int]
-    settled: dict[str, int]
-    next_number: int
-    is_settled: bool
-    withheld: set[str]
-    """Beneficiaries whom the settlement passed over and who were not released since (M17)."""
+    order: Order
+    payment: Payment
+    sale: Sale
+    rules: RuleSet | None
+    books: Position
+    posted: Mapping[str, Journal]
+    """What stands in the books, by event."""
+    left: list[int]
+    denied: bool
+    entries: list[Entry]
+    contradicted: list[Entry]
 
-    def is_settled_for(self, member_id: str) -> bool:
-        """Tell whether this beneficiary's share is no longer held."""
-        return self.is_settled and member_id not in self.withheld
+    @property
+    def target(self) -> Mapping[WalletKey, int]:
+        """What everybody should have got of what is left; nobody gets anything of a denied order (M16)."""
+        return {} if self.denied else split(self.sale, self.left, self.rules)
+
+    def post(self, event: str, cause: Mapping[str, str | int], at: datetime, sale_fen: int = 0) -> None:
+        """Plan the journal that brings the books to the target, unless it stands; then only compare its cause (M3)."""
+        standing = self.posted.get(event)
+        if standing and standing.hash == cause_hash(event, cause):
+            return
+        movements, platform = ((), {}) if standing else self.books.move_to(self.target)
+        entry = Entry(
+            collection=collection_of(self.order.order_id),
+            number=standing.number if standing else self.books.next_number,
+            event=event,
+            cause=cause,
+            at=at,
+            movements=movements,
+            platform=platform,
+            may_owe=True,
+            sale_fen=sale_fen,
+            paid_day=shanghai_day(self.payment.paid_at).isoformat(),
+        )
+        if standing:
+            self.contradicted.append(entry)
+        else:
+            self.entries.append(self.books.note(entry))
 
 
 def collection_of(order_id: str) -> str:
@@ -59,7 +93,8 @@ def plan(
     """Return the entries that bring the books of an order to where its events have come, in order.
 
     Earning comes first even when a refund is known before it; then each refund that WeChat reported as successful and
-    that is not posted; then, if asked for and no refund is pending, the settlement.
+    that is not posted; then the denial of its commissions, if a case rejected them; then, if asked for and no refund is
+    pending, the settlement.
 
     Args:
         order: A paid order that earns.
@@ -67,103 +102,58 @@ def plan(
         journals: Its collection, read consistently.
         rules: The version in force when it was paid.
         settlement: Given when the order is due to settle, or was settled and may release what it withheld.
+
+    Raises:
+        ContradictionError: events stand in the books with another cause (M3); nothing is to be posted.
     """
-    if order.payment is None or not order.payment.earns:
+    payment = order.payment
+    if payment is None or not payment.earns:
         return []
-    posted = {journal.event for journal in journals}
-    books = _fold(journals)
+    posted = {journal.event: journal for journal in journals}
     left = [line.paid_fen for line in order.lines]
-    entries = []
-    if EARN not in posted:
-        target = split(order, left, rules)
-        entries.append(
-            _entry(order, books, EARN, _earn_cause(order, rules), order.payment.paid_at, target, order.total_fen)
-        )
-    done = [refund for refund in refunds if refund.status is RefundStatus.SUCCEEDED]
-    for refund in sorted(done, key=lambda one: (refund_event(one.refund_id) not in posted, one.refund_id)):
-        left = [before - taken for before, taken in zip(left, refund.line_fens, strict=True)]
-        if refund_event(refund.refund_id) in posted:
-            continue
-        target = split(order, left, rules)
-        cause = {"refund_id": refund.refund_id, "line_fens": ",".join(map(str, refund.line_fens))}
-        at = refund.ended_at or refund.requested_at
-        entries.append(_entry(order, books, refund_event(refund.refund_id), cause, at, target, -refund.amount_fen))
+    books = position(journals, SETTLE)
+    course = _Course(order, payment, sale_of(order), rules, books, posted, left, DENY in posted, [], [])
+    course.post(EARN, earn_cause(order, payment, rules), payment.paid_at, order.total_fen)
+    _take_back(course, refunds)
+    if order.denial:
+        course.denied = True
+        course.post(DENY, {"case_id": order.denial.case_id}, order.denial.at)
+    if course.contradicted:
+        raise ContradictionError(course.contradicted)
     pending = any(refund.status is RefundStatus.PENDING for refund in refunds)
     if settlement is not None and not pending:
-        entries += _settle(order, books, split(order, left, rules), settlement)
-    return entries
+        _settle(course, settlement)
+    return course.entries
 
 
-def _settle(order: Order, books: _Books, target: Mapping[str, int], settlement: Settlement) -> list[Entry]:
-    """Return the settlement, or the release of those whom it withheld and who may be paid now."""
-    cause = {"order_id": order.order_id}
-    if not books.is_settled:
-        books.is_settled = True
-        books.withheld = {member_id for member_id in settlement.withheld if target.get(member_id)}
-        return [_entry(order, books, SETTLE, cause, settlement.at, target, 0)]
-    entries = []
-    for member_id in sorted(books.withheld - settlement.withheld):
-        books.withheld.discard(member_id)
-        entries.append(_entry(order, books, _RELEASE + member_id, cause, settlement.at, target, 0))
-    return entries
-
-
-def _fold(journals: Sequence[Journal]) -> _Books:
-    books = _Books({}, {}, len(journals), any(journal.event == SETTLE for journal in journals), set())
-    for journal in journals:
-        for posting in journal.postings:
-            if not posting.member_id:
-                continue
-            side = books.held if posting.account == Bucket.HELD else books.settled
-            side[posting.member_id] = side.get(posting.member_id, 0) + posting.amount_fen
-    if books.is_settled:
-        books.withheld = {member_id for member_id, fen in books.held.items() if fen}
-    return books
-
-
-def _entry(
-    order: Order,
-    books: _Books,
-    event: str,
-    cause: Mapping[str, str | int],
-    at: datetime,
-    target: Mapping[str, int],
-    sale_fen: int,
-) -> Entry:
-    """Return the entry that moves the books to the target, and note it in the books."""
-    movements = []
-    for member_id in sorted({*books.held, *books.settled, *target}):
-        aim = target.get(member_id, 0)
-        settled_now = books.is_settled_for(member_id)
-        held = (0 if settled_now else aim) - books.held.get(member_id, 0)
-        settled = (aim if settled_now else 0) - books.settled.get(member_id, 0)
-        if held or settled:
-            movements.append(Movement(wallet=WalletKey(member_id), held_fen=held, free_fen=settled))
-            books.held[member_id] = books.held.get(member_id, 0) + held
-            books.settled[member_id] = books.settled.get(member_id, 0) + settled
-    expense_fen = -sum(move.sum_fen for move in movements)
-    entry = Entry(
-        collection=collection_of(order.order_id),
-        number=books.next_number,
-        event=event,
-        cause=cause,
-        at=at,
-        movements=tuple(movements),
-        platform={Platform.COMMISSION_EXPENSE: expense_fen} if expense_fen else {},
-        may_owe=True,
-        sale_fen=sale_fen,
-    )
-    books.next_number += 1
-    return entry
-
-
-def _earn_cause(order: Order, rules: RuleSet | None) -> dict[str, str | int]:
-    """The canonical cause of the earning: ids, amounts and snapshot versions only (M3)."""
-    payment = order.payment
+def earn_cause(order: Order, payment: Payment, rules: RuleSet | None) -> dict[str, str | int]:
+    """Return the canonical cause of the earning: ids, amounts and snapshot versions only (M3)."""
     return {
         "order_id": order.order_id,
-        "transaction_id": payment.transaction_id if payment else "",
+        "transaction_id": payment.transaction_id,
         "line_fens": ",".join(str(line.paid_fen) for line in order.lines),
         "chain": ",".join(upline.member_id for upline in order.chain),
         "rule_version": rules.version if rules else 0,
     }
+
+
+def _take_back(course: _Course, refunds: Sequence[Refund]) -> None:
+    """Post what each successful refund takes back; those that are posted already come first."""
+    done = [refund for refund in refunds if refund.status is RefundStatus.SUCCEEDED]
+    for refund in sorted(done, key=lambda one: (refund_event(one.refund_id) not in course.posted, one.refund_id)):
+        course.left = [before - taken for before, taken in zip(course.left, refund.line_fens, strict=True)]
+        cause = {"refund_id": refund.refund_id, "line_fens": ",".join(map(str, refund.line_fens))}
+        course.post(refund_event(refund.refund_id), cause, refund.ended_at or refund.requested_at, -refund.amount_fen)
+
+
+def _settle(course: _Course, settlement: Settlement) -> None:
+    """Post the settlement, or the release of those whom it withheld and who may be paid now."""
+    books, cause = course.books, {"order_id": course.order.order_id}
+    if not books.is_settled:
+        books.settle(settlement.withheld, course.target)
+        course.post(SETTLE, cause, settlement.at)
+        return
+    holding = {key.member_id for key, fen in books.held.items() if fen}  # refunds may have taken what was withheld
+    for member_id in sorted((books.withheld & holding) - settlement.withheld):
+        books.withheld.discard(member_id)
+        course.post(_RELEASE + member_id, cause, settlement.at)

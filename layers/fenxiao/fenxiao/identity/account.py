@@ -53,7 +53,8 @@ def me(member_id: str, members: MemberStore, accounts: AccountStore, keys: Token
         raise NotFoundError
     sealed = accounts.phone(member_id).sealed
     phone = masked(unseal(sealed, member_id, keys.identity_key)) if sealed else None
-    return MeView(member_id, member.nickname, phone, member.standing_at(clock.now()), member.joined_at)
+    now = clock.now()
+    return MeView(member_id, member.nickname, phone, member.standing_at(now), member.tier_at(now), member.joined_at)
 
 
 def rename(

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from fenxiao.http.api import Role
-from fenxiao.relation.model import Standing
+from fenxiao.relation.model import Standing, Tier
 
 type _Code = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 type Nickname = Annotated[str, msgspec.Meta(min_length=1, max_length=32, pattern=r"^\S([^\x00-\x1f\x7f]*\S)?$(?!\n)")]
@@ -67,6 +67,7 @@ class MeView(msgspec.Struct, frozen=True):
     nickname: str
     phone: str | None
     standing: Standing
+    tier: Tier
     joined_at: datetime
 
 

@@ -3,17 +3,20 @@
 `T…` / `order` is an order, `T…` / `refund#R…` a refund of it, `M…` / `address#…` an address of a member.
 """
 
+from datetime import date, datetime
 from typing import Final
 
 from pynamodb.attributes import Attribute, BooleanAttribute, UnicodeAttribute
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
-from fenxiao.aws.due import due_shard
+from fenxiao.aws.due import due_shard, due_shards
 from fenxiao.aws.dynamodb import IntegerAttribute, Item, JsonAttribute, MomentAttribute, RawItem, table
 from fenxiao.catalogue.stock import Portion
+from fenxiao.clock import shanghai_day
 from fenxiao.order.model import (
     Address,
+    Denial,
     Due,
     Order,
     OrderLine,
@@ -30,6 +33,9 @@ from fenxiao.relation.model import Upline
 ORDER: Final = "order"
 REFUND: Final = "refund#"
 ADDRESS: Final = "address#"
+PAID: Final = "paid"
+REFUNDED: Final = "refunded"
+"""What the index by day keeps apart."""
 
 
 class DueIndex(GlobalSecondaryIndex["DueItem"]):  # type: ignore[no-untyped-call] # pynamodb's __init_subclass__
@@ -58,6 +64,19 @@ class MemberIndex(GlobalSecondaryIndex["OrderItem"]):  # type: ignore[no-untyped
     placed_at = MomentAttribute(range_key=True)
 
 
+class DayIndex(GlobalSecondaryIndex["DayItem"]):  # type: ignore[no-untyped-call] # as above
+    """Paid orders and refunds that succeeded, by the Shanghai day and the time that WeChat gave (`success_time`)."""
+
+    class Meta:
+        """Index."""
+
+        index_name = "by_day"
+        projection = KeysOnlyProjection()
+
+    day_shard = UnicodeAttribute(hash_key=True)
+    day_at = MomentAttribute(range_key=True)
+
+
 class DueItem(Item):
     """The keys and the due slot that orders and refunds have in common."""
 
@@ -66,6 +85,16 @@ class DueItem(Item):
     due_shard = UnicodeAttribute(null=True)
     due_at = MomentAttribute(null=True)
     index = DueIndex()
+
+
+class DayItem(Item):
+    """The keys and the day's slot that orders and refunds have in common; the slot is set once, with what it tells."""
+
+    Meta = table("ORDER_TABLE")
+
+    day_shard = UnicodeAttribute(null=True)
+    day_at = MomentAttribute(null=True)
+    by_day = DayIndex()
 
 
 class OrderItem(Item):
@@ -93,6 +122,8 @@ class OrderItem(Item):
     wechat_settled_at = MomentAttribute(null=True)
     settled_at = MomentAttribute(null=True)
     closed_at = MomentAttribute(null=True)
+    parked_case = UnicodeAttribute(null=True)
+    denial: JsonAttribute[Denial] = JsonAttribute(Denial, null=True)
     due_shard = UnicodeAttribute(null=True)
     due_at = MomentAttribute(null=True)
     version = IntegerAttribute()
@@ -170,9 +201,22 @@ def order_changes(before: Order, after: Order) -> list[Action]:
     for name, attribute in _CHANGEABLE.items():
         if getattr(after, name) != getattr(before, name):
             actions.append(attribute.set(getattr(after, name)))
+    if after.payment and not before.payment:
+        actions += day_changes(PAID, after.payment.paid_at, after.order_id)
     if after.due != before.due:
         actions += due_changes(OrderItem, after.due, after.order_id)
     return actions
+
+
+def day_changes(kind: str, at: datetime, item_id: str) -> list[Action]:
+    """Return the updates that put an item into the index by day."""
+    shard = due_shard(_of_day(kind, shanghai_day(at)), item_id)
+    return [DayItem.day_shard.set(shard), DayItem.day_at.set(at)]
+
+
+def day_shards(kind: str, day: date) -> list[str]:
+    """Return the index partitions of a Shanghai day, such as `2026-03-01#paid#2`."""
+    return due_shards(_of_day(kind, day))
 
 
 def due_changes(model: type[DueItem | OrderItem | RefundItem], due: Due | None, item_id: str) -> list[Action]:
@@ -211,6 +255,8 @@ def order_of(item: OrderItem) -> Order:
         wechat_settled_at=item.wechat_settled_at,
         settled_at=item.settled_at,
         closed_at=item.closed_at,
+        parked_case=item.parked_case or "",
+        denial=item.denial,
         due=_due(item),
         version=item.version,
     )
@@ -255,6 +301,10 @@ def order_from_image(image: RawItem) -> Order | None:
 def refund_from_image(image: RawItem) -> Refund | None:
     """Return the refund of a raw item, such as a stream's image; `None` for an item of another kind."""
     return refund_of(RefundItem.from_raw_data(image)) if image["sk"]["S"].startswith(REFUND) else None
+
+
+def _of_day(kind: str, day: date) -> str:
+    return f"{day.isoformat()}#{kind}"
 
 
 def _due(item: OrderItem | RefundItem) -> Due | None:

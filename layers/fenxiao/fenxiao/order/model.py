@@ -6,7 +6,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from fenxiao.catalogue.stock import Portion
-from fenxiao.relation.model import Standing, Upline
+from fenxiao.relation.model import Standing, Tier, Upline
 
 FREIGHT_CATEGORY = "freight"
 """Freight is a line of this category, which no rule set can give a rate (M12)."""
@@ -77,10 +77,11 @@ class OrderLine(Struct, frozen=True, kw_only=True):
 
 
 class FrozenStanding(Struct, frozen=True, kw_only=True):
-    """The standing of the buyer or an upline at the payment's instant."""
+    """The standing and the tier of the buyer or an upline at the payment's instant."""
 
     member_id: str
     standing: Standing
+    tier: Tier = Tier.STANDARD
 
 
 class Payment(Struct, frozen=True, kw_only=True):
@@ -120,6 +121,13 @@ class Prepay(Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
+class Denial(Struct, frozen=True, kw_only=True):
+    """The case that rejected an order's commissions, and when that was taken note of."""
+
+    case_id: str
+    at: datetime
+
+
 class Order(Struct, frozen=True, kw_only=True):
     """An order with everything that its commission depends on.
 
@@ -153,6 +161,10 @@ class Order(Struct, frozen=True, kw_only=True):
     wechat_settled_at: datetime | None = None
     settled_at: datetime | None = None
     closed_at: datetime | None = None
+    parked_case: str = ""
+    """The case that decides whether its commissions settle, while the month's share of sales is too high (M16)."""
+    denial: Denial | None = None
+    """A case rejected its commissions: nobody earns on it (M16)."""
     due: Due | None = None
     version: int = 0
 

@@ -136,5 +136,6 @@ def _payment(success: _Paid, standings: tuple[FrozenStanding, ...], *, first_ord
 
 def _frozen(member_id: str, member: Member | None, moment: datetime) -> FrozenStanding:
     """A member whose record is gone cannot earn any more."""
-    standing = member.standing_at(moment) if member else Standing.SHOPPER
-    return FrozenStanding(member_id=member_id, standing=standing)
+    if member is None:
+        return FrozenStanding(member_id=member_id, standing=Standing.SHOPPER)
+    return FrozenStanding(member_id=member_id, standing=member.standing_at(moment), tier=member.tier_at(moment))

@@ -1,7 +1,7 @@
 """Orders, refunds and addresses in DynamoDB (`ORDER_TABLE`)."""
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, datetime
 from typing import Final
 
 from msgspec import Struct
@@ -17,11 +17,16 @@ from fenxiao.order.errors import OrderNotFoundError, TooManyAddressesError
 from fenxiao.order.items import (
     ADDRESS,
     ORDER,
+    PAID,
     REFUND,
+    REFUNDED,
     AddressItem,
+    DayItem,
     DueItem,
     OrderItem,
     RefundItem,
+    day_changes,
+    day_shards,
     due_changes,
     order_changes,
     order_from_image,
@@ -31,7 +36,7 @@ from fenxiao.order.items import (
     refund_item,
     refund_of,
 )
-from fenxiao.order.model import Address, Due, Order, OrderStatus, Refund, Work
+from fenxiao.order.model import Address, Denial, Due, Order, OrderStatus, Refund, Work
 
 __all__ = ["DueOrder", "OrderStore", "order_from_image", "refund_from_image"]
 
@@ -84,6 +89,11 @@ class OrderStore:
             raise OrderNotFoundError
         return order
 
+    def many(self, order_ids: Iterable[str]) -> dict[str, Order]:
+        """Return the orders that exist of these, by id, read consistently in one round trip per hundred."""
+        items = OrderItem.batch_get([(order_id, ORDER) for order_id in order_ids], consistent_read=True)
+        return {item.pk: order_of(item) for item in items}
+
     def refund(self, order_id: str, refund_id: str) -> Refund | None:
         """Return a refund of an order, `None` if there is none."""
         try:
@@ -119,6 +129,27 @@ class OrderStore:
         keys = [(item.pk, ORDER) for item in found]
         orders = [order_of(item) for item in OrderItem.batch_get(keys)]
         return sorted(orders, key=position_of, reverse=True)
+
+    def paid_on(self, day: date) -> Iterator[str]:
+        """Yield the orders whose payment succeeded on a Shanghai day, those that were paid too late among them."""
+        for item in _of_day(PAID, day):
+            yield item.pk
+
+    def refunded_on(self, day: date) -> Iterator[tuple[str, str]]:
+        """Yield order and refund of each refund that succeeded on a Shanghai day."""
+        for item in _of_day(REFUNDED, day):
+            yield item.pk, item.sk.removeprefix(REFUND)
+
+    def find_many(self, order_ids: Iterable[str], *, consistent: bool = False) -> Iterator[Order]:
+        """Yield those of the orders that there are; unless consistent, the last seconds' writes may be missed."""
+        keys = [(order_id, ORDER) for order_id in set(order_ids)]
+        for item in OrderItem.batch_get(keys, consistent_read=consistent):
+            yield order_of(item)
+
+    def find_refunds(self, refunds: Iterable[tuple[str, str]]) -> Iterator[Refund]:
+        """Yield those of the refunds, named by order and refund, that there are; lags as `find_many` does."""
+        for item in RefundItem.batch_get([(order_id, REFUND + refund_id) for order_id, refund_id in set(refunds)]):
+            yield refund_of(item)
 
     def alter(self, order_id: str, decide: Callable[[Order], Change]) -> Order:
         """Read an order, decide what becomes of it and write that, as often as somebody else was faster.
@@ -168,6 +199,17 @@ class OrderStore:
             OrderItem.version.add(1),
         ]
         _update(OrderItem(order_id, ORDER), actions, OrderItem.status == OrderStatus.RECEIVED)
+
+    def park(self, order_id: str, case_id: str) -> None:
+        """Note the case that decides whether the order's commissions settle (M16)."""
+        actions = [OrderItem.parked_case.set(case_id), OrderItem.version.add(1)]
+        _update(OrderItem(order_id, ORDER), actions, OrderItem.pk.exists())
+
+    def deny(self, order_id: str, denial: Denial) -> None:
+        """Note, once and for good, that a case rejected the order's commissions (M16)."""
+        actions = [OrderItem.denial.set(denial), OrderItem.version.add(1)]
+        not_yet = OrderItem.pk.exists() & OrderItem.denial.does_not_exist()
+        _update(OrderItem(order_id, ORDER), actions, not_yet)
 
     def _write(self, before: Order, change: Change) -> bool:
         actions = order_changes(before, change.after)
@@ -231,9 +273,15 @@ def end_refund(transaction: Transaction, before: Refund, after: Refund) -> int:
     actions = [RefundItem.status.set(after.status), *due_changes(RefundItem, after.due, after.refund_id)]
     if after.ended_at:
         actions.append(RefundItem.ended_at.set(after.ended_at))
+        actions += day_changes(REFUNDED, after.ended_at, after.refund_id)
     return transaction.update(
         RefundItem, before.order_id, REFUND + before.refund_id, actions, RefundItem.status == before.status
     )
+
+
+def _of_day(kind: str, day: date) -> Iterator[DayItem]:
+    for shard in day_shards(kind, day):
+        yield from DayItem.by_day.query(shard)
 
 
 def _update(item: OrderItem | DueItem, actions: Sequence[Action], condition: Condition) -> bool:

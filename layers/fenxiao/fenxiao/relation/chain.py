@@ -70,8 +70,10 @@ def uplines_at(
     uplines: list[Upline] = []
     member: Member | None = buyer
     counts = True
+    since: datetime | None = None
     while member is not None and member.line and len(uplines) < policy.max_levels:
         counts = counts and hop_is_valid(member, policy, placed_at)
-        uplines.append(Upline(member_id=member.line[0].member_id, counts=counts))
+        since = max(filter(None, (since, member.bound_at)), default=None)
+        uplines.append(Upline(member_id=member.line[0].member_id, counts=counts, since=since))
         member = by_id.get(uplines[-1].member_id)
     return tuple(uplines)

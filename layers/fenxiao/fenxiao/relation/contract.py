@@ -13,7 +13,7 @@ from fenxiao.http import cursor
 from fenxiao.http.pages import PAGE_QUERY, page_limit
 from fenxiao.relation.chain import BindingPolicy, uplines_at
 from fenxiao.relation.errors import NoSuchLevelError
-from fenxiao.relation.model import Invite, Standing
+from fenxiao.relation.model import Invite, Standing, Tier
 from fenxiao.relation.store import MemberStore, TeamStore, bound_at_millis_of, member_of
 from fenxiao.relation.uplines import uplines_by_id
 
@@ -22,15 +22,23 @@ _NAMELESS: Final = "微信用户"
 
 
 class StandingView(msgspec.Struct, frozen=True):
-    """Whether a member may earn."""
+    """Whether a member may earn, and the tier by which they do."""
 
     standing: Standing
+    tier: Tier
 
 
 class SetStanding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A decision of staff on a member; the reason is kept with it."""
 
     standing: Literal["suspended", "promoter"]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+
+
+class SetTier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A tier that staff give a member; the reason is kept with it."""
+
+    tier: Tier
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
 
@@ -103,6 +111,18 @@ def invite_image(picture: bytes) -> InviteImage:
 def invite_view(invite: Invite) -> InviteView:
     """Return an invite as its owner sees it."""
     return InviteView(invite.code, invite.expires_at, invite.max_uses)
+
+
+def standing_view(member_id: str, members: MemberStore, clock: Clock) -> StandingView:
+    """Return the standing and tier of a member as they are now.
+
+    Raises:
+        NotFoundError: no such member.
+    """
+    member, now = members.get(member_id), clock.now()
+    if member is None:
+        raise NotFoundError
+    return StandingView(member.standing_at(now), member.tier_at(now))
 
 
 def relation_view(member_id: str, members: MemberStore, policy: BindingPolicy, clock: Clock) -> RelationView:

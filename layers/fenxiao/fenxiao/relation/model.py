@@ -22,6 +22,25 @@ class Standing(StrEnum):
     SUSPENDED = "suspended"
 
 
+class Tier(StrEnum):
+    """A promoter's tier; rule sets may give each its own rates."""
+
+    STANDARD = "standard"
+    SILVER = "silver"
+    GOLD = "gold"
+    DIAMOND = "diamond"
+
+
+class TierChange(Struct, frozen=True, kw_only=True):
+    """From `since` on the member has this tier, until the next change."""
+
+    since: datetime
+    tier: Tier
+    by: str
+    """The staff member who decided it."""
+    reason: str
+
+
 class StandingChange(Struct, frozen=True, kw_only=True):
     """From `since` on the member has this standing, until the next change."""
 
@@ -44,6 +63,8 @@ class Upline(Struct, frozen=True, kw_only=True):
 
     member_id: str
     counts: bool
+    since: datetime | None = None
+    """When the chain up to this level came to be: the latest of its bindings (M19)."""
 
 
 class Member(Struct, frozen=True, kw_only=True):
@@ -63,15 +84,20 @@ class Member(Struct, frozen=True, kw_only=True):
     bound_at: datetime | None = None
     has_downline: bool = False
     standings: tuple[StandingChange, ...] = ()
+    tiers: tuple[TierChange, ...] = ()
     first_paid_order_id: str | None = None
     """The claim of M18, taken in the transaction that marks the first order paid, never given back."""
     first_paid_at: datetime | None = None
 
     def standing_at(self, moment: datetime) -> Standing:
         """Return the standing at a moment (M10: that of the payment's instant, however late it is processed)."""
-        # WeChat tells its instants in whole seconds, so a change counts from the beginning of its second.
-        passed = [change for change in self.standings if change.since.replace(microsecond=0) <= moment]
+        passed = _passed(self.standings, moment)
         return passed[-1].standing if passed else Standing.SHOPPER
+
+    def tier_at(self, moment: datetime) -> Tier:
+        """Return the tier at a moment (M10)."""
+        passed = _passed(self.tiers, moment)
+        return passed[-1].tier if passed else Tier.STANDARD
 
 
 class Invite(Struct, frozen=True, kw_only=True):
@@ -110,3 +136,11 @@ class WrittenEdges(Struct, frozen=True, kw_only=True):
 
     edges: frozenset[Edge] = frozenset()
     version: int = 0
+
+
+def _passed[C: (StandingChange, TierChange)](changes: tuple[C, ...], moment: datetime) -> list[C]:
+    """Return the changes that had come by a moment.
+
+    WeChat tells its instants in whole seconds, so a change counts from the beginning of its second.
+    """
+    return [change for change in changes if change.since.replace(microsecond=0) <= moment]

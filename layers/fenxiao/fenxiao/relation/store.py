@@ -25,7 +25,7 @@ from fenxiao.aws.dynamodb import (
     table,
 )
 from fenxiao.relation.errors import TooManyInvitesError
-from fenxiao.relation.model import Binding, Edge, Hop, Invite, Member, StandingChange, WrittenEdges
+from fenxiao.relation.model import Binding, Edge, Hop, Invite, Member, StandingChange, TierChange, WrittenEdges
 
 MEMBER_SORT_KEY: Final = "member"
 _EDGES: Final = "edges"
@@ -53,6 +53,8 @@ class MemberItem(Item):
     bound_at = MomentAttribute(null=True)
     has_downline = BooleanAttribute()
     standings: JsonAttribute[tuple[StandingChange, ...]] = JsonAttribute(tuple[StandingChange, ...])
+    tiers: JsonAttribute[tuple[TierChange, ...]] = JsonAttribute(tuple[TierChange, ...], null=True)
+    """Absent until the first change."""
     first_paid_order_id = UnicodeAttribute(null=True)
     first_paid_at = MomentAttribute(null=True)
     invite_count = IntegerAttribute(null=True)
@@ -134,6 +136,11 @@ class MemberStore:
             member.member_id, [MemberItem.standings.set(standings)], MemberItem.standings == member.standings
         )
 
+    def change_tiers(self, member: Member, tiers: tuple[TierChange, ...]) -> bool:
+        """Replace the tiers if they are still as read; tell whether they were."""
+        as_read = MemberItem.tiers == member.tiers if member.tiers else MemberItem.tiers.does_not_exist()
+        return _update(member.member_id, [MemberItem.tiers.set(tiers)], MemberItem.pk.exists() & as_read)
+
     def rewrite_line(self, member: Member, line: tuple[Hop, ...]) -> bool:
         """Replace the line if it is still as read; tell whether it was."""
         actions = [MemberItem.line.set(line), MemberItem.line_version.set(member.line_version + 1)]
@@ -187,6 +194,7 @@ def put_member(transaction: Transaction, member: Member) -> int:
         bound_at=member.bound_at,
         has_downline=member.has_downline,
         standings=member.standings,
+        tiers=member.tiers or None,
         first_paid_order_id=member.first_paid_order_id,
         first_paid_at=member.first_paid_at,
     )
@@ -401,6 +409,7 @@ def _member(item: MemberItem) -> Member:
         bound_at=item.bound_at,
         has_downline=item.has_downline,
         standings=item.standings,
+        tiers=item.tiers or (),
         first_paid_order_id=item.first_paid_order_id,
         first_paid_at=item.first_paid_at,
     )
