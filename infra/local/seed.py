@@ -2,9 +2,10 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
-from infra.local.api_client import Caller, Sandbox, idempotency_key, staff
+from infra.local.api_client import Caller, Sandbox, idempotency_key, staff, wait_for
 
 _STAFF: Final = {
     "operations": ("运营小周", ["operations"]),
@@ -13,11 +14,13 @@ _STAFF: Final = {
 }
 _RULES: Final = {
     "base_bps": [1000, 500, 200],
-    "category_bps": {"teaware": [800, 400, 200]},
+    "overrides": [{"category": "teaware", "rates_bps": [800, 400, 200]}],
     "cap_bps": 2000,
     "hold_days": 7,
 }
+_SIMULATION_SECONDS: Final = 120
 _PUBLISHING_LEAD_SECONDS: Final = 301
+_SHANGHAI: Final = timezone(timedelta(hours=8))
 _LARGEST_TRANSFER_FEN: Final = 2_000_00
 """What the demo's merchant has been granted; WeChat's own default for the scene is 200 yuan."""
 
@@ -57,12 +60,31 @@ def seed(api_url: str, sandbox_url: str, lambda_client: Any, staff_admin_functio
     logins = {
         role: _create_staff(lambda_client, staff_admin_function, name, roles) for role, (name, roles) in _STAFF.items()
     }
-    operations = staff(api_url, logins["operations"].staff_id, logins["operations"].sign_in_key)
-    operations.post("/staff/rules", _RULES)
+    people = {role: staff(api_url, login.staff_id, login.sign_in_key) for role, login in logins.items()}
+    operations = people["operations"]
+    _publish_rules(operations, people["finance_lead"])
     sandbox = Sandbox(sandbox_url)
     sandbox.put_knobs({"transfer_max_fen": _LARGEST_TRANSFER_FEN})
     sandbox.advance(_PUBLISHING_LEAD_SECONDS)
     return SeedResult(logins, {str(one["title"]): _create_product(operations, one) for one in PRODUCTS})
+
+
+def _publish_rules(author: Caller, approver: Caller) -> None:
+    """Take the rules through their whole life: written, validated, simulated, approved by another person, published."""
+    draft = author.post("/rules/drafts", {"title": "开业规则", "terms": _RULES})
+    path = f"/rules/{draft['draft_id']}"
+    author.post(f"{path}/validate")
+    yesterday = (datetime.now(_SHANGHAI) - timedelta(days=1)).date().isoformat()
+    author.post(f"{path}/simulate", {"from": yesterday, "to": yesterday})
+    simulated = wait_for("the simulation of the rules", lambda: _simulated(author, path), _SIMULATION_SECONDS)
+    judgement = {"revision": simulated["revision"], "verdict": "approve", "comment": "费率与合同一致"}
+    approver.post(f"{path}/approval", judgement)
+    author.post(f"{path}/publication", {})
+
+
+def _simulated(author: Caller, path: str) -> dict[str, Any] | None:
+    draft: dict[str, Any] = author.get(path)
+    return draft if draft["status"] == "simulated" else None
 
 
 def _create_staff(lambda_client: Any, function: str, name: str, roles: list[str]) -> StaffLogin:

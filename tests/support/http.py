@@ -1,5 +1,6 @@
 """Calling an HTTP function as API Gateway does, without a stack."""
 
+import base64
 import json
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -19,6 +20,12 @@ class Answer:
     status: int
     headers: dict[str, str]
     text: str
+    is_base64: bool = False
+
+    @property
+    def content(self) -> bytes:
+        """The bytes that the caller gets."""
+        return base64.b64decode(self.text) if self.is_base64 else self.text.encode()
 
     @property
     def json(self) -> Any:
@@ -65,4 +72,4 @@ def call(
         "isBase64Encoded": False,
     }
     answer = handler(event, CONTEXT)
-    return Answer(answer["statusCode"], answer["headers"], answer["body"])
+    return Answer(answer["statusCode"], answer["headers"], answer["body"], answer.get("isBase64Encoded", False))

@@ -4,6 +4,7 @@ A feature defines its own subclasses next to its rules; `http.problem` turns any
 a `DomainError` is a fault of ours or of a system we call: logged once and answered as 500 without details.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -18,6 +19,11 @@ class DomainError(Exception):
         """Take what is particular to this occurrence, for the reader of the answer; never personal data."""
         super().__init__(detail or self.title)
         self.detail = detail
+
+    @property
+    def extensions(self) -> Mapping[str, object]:
+        """Return extension members of the problem document (RFC 9457, 3.2): what programs need of this occurrence."""
+        return {}
 
 
 class BadRequestError(DomainError):

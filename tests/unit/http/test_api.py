@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from fenxiao.errors import ConflictError
-from fenxiao.http.api import Api, Auth, Request, Role
+from fenxiao.http.api import Api, Auth, Binary, Request, Role
 from tests.support.http import Answer, call
 
 PROBLEM = "application/problem+json"
@@ -25,13 +25,24 @@ class TakenError(ConflictError):
     title = "已被占用"
 
 
-api = Api("test")
+class FullError(ConflictError):
+    code = "full"
+
+    @property
+    def extensions(self) -> dict[str, object]:
+        return {"places": [{"seat": "A1"}]}
+
+
+PICTURE = "image/png"
+api = Api("test", PICTURE)
 
 
 @api.route("POST", "/things/{thing_id}", "x", Auth.MEMBER, body=Body, returns=Echo, idempotent=True)
 def create(request: Request[Body]) -> Echo:
     if request.path["thing_id"] == "taken":
         raise TakenError("thing")
+    if request.path["thing_id"] == "full":
+        raise FullError
     if request.path["thing_id"] == "broken":
         raise KeyError("secret")
     return Echo(request.body.amount_fen, request.principal.id, request.idempotency_key)
@@ -40,6 +51,11 @@ def create(request: Request[Body]) -> Echo:
 @api.route("DELETE", "/things", "x", Auth.STAFF, roles=frozenset({Role.FINANCE}))
 def clear(_request: Request[None]) -> None:
     return None
+
+
+@api.route("GET", "/picture", "x", Auth.PUBLIC)
+def picture(_request: Request[None]) -> Binary:
+    return Binary(b"\x89PNG\xff\x00", PICTURE, {"Content-Disposition": "attachment"})
 
 
 def post(thing: str = "t", raw: str = '{"amount_fen": 5}', member: str | None = "M1", key: str = "key-12345") -> Answer:
@@ -90,6 +106,12 @@ def test_a_domain_error_is_a_problem_with_its_code_title_and_request_id() -> Non
     }
 
 
+def test_a_domain_error_may_bring_extension_members() -> None:
+    answer = post("full").json
+    assert (answer.pop("code"), answer.pop("places")) == ("full", [{"seat": "A1"}])
+    assert answer.keys() == {"type", "title", "status", "detail", "request_id"}
+
+
 def test_an_unexpected_error_says_nothing_of_itself() -> None:
     answer = post("broken")
     assert (answer.status, answer.json["code"], answer.json["detail"]) == (500, "internal_error", "")
@@ -120,6 +142,20 @@ def test_chalices_own_refusals_become_problems() -> None:
         member="M1",
     )
     assert (wrong_type.status, wrong_type.json["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("accept", [PICTURE, "image/PNG", f"{PICTURE};q=1", f"{PICTURE}, */*"])
+def test_bytes_are_given_to_who_asks_for_their_media_type_first(accept: str) -> None:
+    answer = call(api.handler, "GET", "/picture", headers={"Accept": accept})
+    assert (answer.status, answer.content, answer.is_base64) == (200, b"\x89PNG\xff\x00", True)
+    assert (answer.headers["Content-Type"], answer.headers["Content-Disposition"]) == (PICTURE, "attachment")
+
+
+@pytest.mark.parametrize("accept", ["", "*/*", "image/*", f"*/*, {PICTURE}", "application/json"])
+def test_bytes_that_the_gateway_would_give_out_as_base64_are_refused(accept: str) -> None:
+    answer = call(api.handler, "GET", "/picture", headers={"Accept": accept} if accept else {})
+    assert (answer.status, answer.json["code"], answer.is_base64) == (406, "not_acceptable", False)
+    assert answer.headers["Content-Type"] == PROBLEM
 
 
 def test_every_answer_carries_cors_and_the_request_id() -> None:

@@ -1,17 +1,15 @@
-"""Rule versions in DynamoDB (`RULE_TABLE`): one partition, one immutable item a version."""
+"""Rule versions in DynamoDB (`RULE_TABLE`): one partition, `rules` / `<number>`, one immutable item a version."""
 
 import time
 from collections.abc import Callable
 from typing import Final
 
-from pynamodb.attributes import UnicodeAttribute
-
-from fenxiao.aws.dynamodb import Item, JsonAttribute, condition_failed, table
+from fenxiao.aws.dynamodb import Item, JsonAttribute, Transaction, TransactionCancelledError, table
+from fenxiao.commission.drafts import MAX_VERSIONS, Release, Version
 from fenxiao.commission.rules import RuleSet
 from fenxiao.errors import ConflictError
 
 _PARTITION: Final = "rules"
-_MAX_VERSIONS: Final = 1000
 _CACHE_SECONDS: Final = 60.0
 """Shorter than the publishing lead, so a version is known everywhere before it takes effect (M10)."""
 
@@ -29,7 +27,7 @@ class RuleItem(Item):
     Meta = table("RULE_TABLE")
 
     rules: JsonAttribute[RuleSet] = JsonAttribute(RuleSet)
-    published_by = UnicodeAttribute()
+    release: JsonAttribute[Release] = JsonAttribute(Release)
 
 
 class RuleStore:
@@ -41,25 +39,33 @@ class RuleStore:
         self._read_at = 0.0
         self._versions: tuple[RuleSet, ...] | None = None
 
-    def versions(self, *, fresh: bool = False) -> tuple[RuleSet, ...]:
-        """Return all versions, oldest first; `fresh` reads past the cache, consistently."""
-        expired = self._monotonic() - self._read_at > _CACHE_SECONDS
-        if self._versions is None or expired or fresh:
-            items = RuleItem.query(_PARTITION, consistent_read=True, limit=_MAX_VERSIONS)
-            self._versions = tuple(item.rules for item in items)
+    def versions(self) -> tuple[RuleSet, ...]:
+        """Return all versions, oldest first."""
+        if self._versions is None or self._monotonic() - self._read_at > _CACHE_SECONDS:
             self._read_at = self._monotonic()
+            self._versions = tuple(version.rules for version in self.history())
         return self._versions
 
-    def publish(self, rules: RuleSet, staff_id: str) -> None:
+    def history(self) -> tuple[Version, ...]:
+        """Return all versions and how they came to be, oldest first, read consistently past the cache."""
+        items = RuleItem.query(_PARTITION, consistent_read=True, limit=MAX_VERSIONS)
+        return tuple(Version(item.rules, item.release) for item in items)
+
+    def publish(self, version: Version) -> None:
         """Add a version under its number.
 
         Raises:
             VersionTakenError: the number is taken.
         """
-        item = RuleItem(pk=_PARTITION, sk=f"{rules.version:06d}", rules=rules, published_by=staff_id)
+        transaction = Transaction()
+        put_version(transaction, version)
         try:
-            item.save(condition=RuleItem.pk.does_not_exist())
-        except Exception as error:
-            if condition_failed(error):
-                raise VersionTakenError from error
-            raise
+            transaction.commit()
+        except TransactionCancelledError as cancelled:
+            raise VersionTakenError from cancelled
+
+
+def put_version(transaction: Transaction, version: Version) -> int:
+    """Add a version under its number, which must be free; return the action's index."""
+    item = RuleItem(pk=_PARTITION, sk=f"{version.rules.version:06d}", rules=version.rules, release=version.release)
+    return transaction.put(item, RuleItem.pk.does_not_exist())

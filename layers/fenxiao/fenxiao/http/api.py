@@ -35,6 +35,8 @@ class Auth(StrEnum):
     PUBLIC = "public"
     MEMBER = "member"
     STAFF = "staff"
+    SIGNED_IN = "signed_in"
+    """A member or a staff member; what each may see, the use case decides."""
 
 
 class Role(StrEnum):
@@ -103,6 +105,22 @@ class Text(Struct, frozen=True):
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class Binary(Struct, frozen=True):
+    """An answer of bytes, in one of the media types that the `Api` and the template's `BinaryMediaTypes` name."""
+
+    body: bytes
+    media_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class NotAcceptableError(DomainError):
+    """API Gateway gives out bytes only to a request whose `Accept` begins with their media type."""
+
+    status = 406
+    code = "not_acceptable"
+    title = "请求头 Accept 与返回类型不符"
+
+
 class Operation(Struct, frozen=True):
     """A route as the OpenAPI document describes it."""
 
@@ -130,10 +148,11 @@ class LambdaHandler(Protocol):
 class Api:
     """The routes of one HTTP function; `handler` is its Lambda entry point."""
 
-    def __init__(self, name: str) -> None:
-        """Begin without routes."""
+    def __init__(self, name: str, *binary_types: str) -> None:
+        """Begin without routes; `binary_types` are the media types of its `Binary` answers."""
         self.operations: list[Operation] = []
         self._chalice = Chalice(app_name=name, configure_logs=False)
+        self._chalice.api.binary_types = list(binary_types)
 
     def route[B, R](  # noqa: PLR0913 - a route's whole declaration in one place
         self,
@@ -203,14 +222,14 @@ def _wrapped(chalice: Chalice, operation: Operation) -> Callable[..., Response]:
         request_id = current.context["requestId"]
         try:
             request = _request(current, path, operation)
-            result = operation.view(request)
+            response = _response(operation.view(request), operation.status, request.headers)
         except DomainError as error:
             count("Refused", code=error.code)
             return _problem_response(error, request_id)
         except Exception:  # noqa: BLE001 - the boundary: whatever it is, it is logged once and told as 500
             logger.exception("unexpected error")
             return _problem_response(InternalError(), request_id)
-        return _response(result, operation.status)
+        return response
 
     call.__name__ = operation.view.__name__
     return call
@@ -263,13 +282,20 @@ def _admit(principal: Principal, operation: Operation) -> None:
         return
     if principal.kind is Auth.PUBLIC:
         raise UnauthenticatedError
-    if principal.kind is not operation.auth or (operation.roles and not operation.roles & principal.roles):
+    if operation.auth not in (principal.kind, Auth.SIGNED_IN):
+        raise ForbiddenError
+    if operation.roles and principal.kind is Auth.STAFF and not operation.roles & principal.roles:
         raise ForbiddenError
 
 
-def _response(result: object, status: int) -> Response:
+def _response(result: object, status: int, asked: Mapping[str, str]) -> Response:
     if isinstance(result, Text):
         return Response(result.body, dict(result.headers, **{"Content-Type": result.media_type}), result.status)
+    if isinstance(result, Binary):
+        first, _, _ = asked.get("accept", "").partition(",")
+        if first.partition(";")[0].strip().lower() != result.media_type:
+            raise NotAcceptableError(f"Accept 应为 {result.media_type}")
+        return Response(result.body, dict(result.headers, **{"Content-Type": result.media_type}), status)
     if result is None:
         return Response("", {"Content-Type": _JSON}, _NO_CONTENT)
     return Response(msgspec.json.encode(result).decode(), {"Content-Type": _JSON}, status)

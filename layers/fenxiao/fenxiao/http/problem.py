@@ -1,5 +1,7 @@
 """RFC 9457 problem documents: the one form of every refusal."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from fenxiao.errors import DomainError
@@ -10,7 +12,10 @@ _TYPE_PREFIX = "https://fenxiao.invalid/problems/"
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """A refusal: `code` is for programs and stays stable, `title` is for the user, `detail` for this occurrence."""
+    """A refusal: `code` is for programs and stays stable, `title` is for the user, `detail` for this occurrence.
+
+    Some codes come with extension members, such as the `faults` of a document.
+    """
 
     type: str
     title: str
@@ -20,9 +25,10 @@ class Problem(msgspec.Struct, frozen=True):
     request_id: str
 
 
-def problem(error: DomainError, request_id: str) -> Problem:
-    """Return the problem document of a refusal."""
-    return Problem(_TYPE_PREFIX + error.code, error.title, error.status, error.detail, error.code, request_id)
+def problem(error: DomainError, request_id: str) -> Mapping[str, object]:
+    """Return the problem document of a refusal, its extension members last."""
+    standard = Problem(_TYPE_PREFIX + error.code, error.title, error.status, error.detail, error.code, request_id)
+    return {**msgspec.structs.asdict(standard), **error.extensions}
 
 
 class InternalError(DomainError):
