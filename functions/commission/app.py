@@ -10,4 +10,4 @@ from fenxiao.observability import logger
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: dict[str, Any], _context: object) -> None:
     """Follow the orders that changed; raises on a passing fault, so that the batch comes again."""
-    follow_changes(event, wiring.orders(), wiring.ledger(), wiring.rules())
+    follow_changes(event, wiring.orders(), wiring.ledger(), wiring.rules(), wiring.docket())

@@ -22,7 +22,7 @@ ACTIONS: Final[Mapping[str, Callable[[Any], object]]] = {
         wiring.withdrawal_books(), task["withdrawal_id"], ReturnReason(task["reason"])
     ),
     "await_round": lambda task: decisions.await_round(wiring.cases(), task["case_id"], task["task_token"]),
-    "close_case": lambda task: decisions.close(wiring.cases(), task["case_id"], wiring.clock()),
+    "close_case": lambda task: decisions.close(wiring.cases(), task["case_id"], wiring.clock(), wiring.case_effects()),
 }
 
 

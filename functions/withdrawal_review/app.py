@@ -1,8 +1,9 @@
-"""The reviewers' desk: the queue, a case, a decision."""
+"""The reviewers' desk: the queue, a case, a decision; and write-offs, which begin with a case."""
 
 from fenxiao import wiring
 from fenxiao.http.api import Api, Auth, Request, Role
 from fenxiao.http.pages import Page
+from fenxiao.ledger.write_off import RequestWriteOff, request_write_off
 from fenxiao.review.contract import QUEUE_QUERY, CaseView, DecideCase, case_view, queue_page
 from fenxiao.review.decisions import decide
 from fenxiao.withdrawal.case_detail import CaseDetail, case_detail
@@ -39,6 +40,25 @@ def decide_case(request: Request[DecideCase]) -> CaseView:
     said = request.body
     case_id = request.path["case_id"]
     return case_view(decide(wiring.cases(), reviewer, case_id, said.round, said.verdict, said.reason, wiring.clock()))
+
+
+@api.route(
+    "POST",
+    "/staff/members/{member_id}/write-offs",
+    "申请核销欠款",
+    Auth.STAFF,
+    roles=_REVIEWERS,
+    body=RequestWriteOff,
+    returns=CaseView,
+    status=201,
+    idempotent=True,
+)
+def create_write_off(request: Request[RequestWriteOff]) -> CaseView:
+    """Open the case on a write-off."""
+    maker, debtor = wiring.reviewer(request.principal), wiring.debtor(request.path["member_id"])
+    return case_view(
+        request_write_off(wiring.ledger(), wiring.docket(), maker, debtor, request.idempotency_key, request.body)
+    )
 
 
 lambda_handler = api.handler

@@ -10,7 +10,7 @@ from fenxiao.ledger.store import LedgerStore
 from fenxiao.order.delivery import confirm_receipt
 from fenxiao.order.model import Order, OrderStatus, Work
 from fenxiao.wechat.facts import ShippedOrder
-from tests.support.world import NOW, rule_set
+from tests.support.world import NOW, released, rule_set
 from tests.unit.order.shopfloor import ShippingSide, ShopFloor
 
 pytestmark = pytest.mark.usefixtures("tables")
@@ -37,7 +37,7 @@ def floor() -> ShopFloor:
 @pytest.fixture
 def settler(floor: ShopFloor) -> Settler:
     rules = RuleStore()
-    rules.publish(rule_set(), "S1")
+    rules.publish(released(rule_set()))
     return Settler(floor.orders, LedgerStore(), rules, floor.members, Shipping(), floor.clock)
 
 

@@ -13,7 +13,7 @@ from fenxiao.ledger.store import LedgerStore
 from fenxiao.order.items import order_item
 from fenxiao.order.model import Order, OrderStatus
 from fenxiao.order.store import OrderStore
-from tests.support.world import paid_order, rule_set
+from tests.support.world import paid_order, released, rule_set
 
 pytestmark = pytest.mark.usefixtures("tables")
 
@@ -29,7 +29,7 @@ def queue_url(monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def rules() -> RuleStore:
     store = RuleStore()
-    store.publish(rule_set(), "S1")
+    store.publish(released(rule_set()))
     return store
 
 

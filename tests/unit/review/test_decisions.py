@@ -104,6 +104,26 @@ def test_nobody_decides_on_their_own(cases: CaseStore) -> None:
     assert cases.file(case.case_id).decisions == ()
 
 
+@pytest.mark.rule("M27")
+@pytest.mark.parametrize(
+    "who",
+    [
+        reviewer("S7", person="person-other"),
+        reviewer("S8", person="person-S7"),
+        reviewer("S9", person="person-applicant"),
+    ],
+    ids=["the maker", "the maker's other account", "the person whom it is about"],
+)
+def test_who_is_excluded_does_not_decide(cases: CaseStore, who: Reviewer) -> None:
+    case = replace(new_case(), excluded=("S7", "person-S7"))
+    assert cases.open(case)
+    for verdict in Verdict:
+        with pytest.raises(OwnRequestError):
+            say(cases, case, who, verdict)
+    assert cases.file(case.case_id).decisions == ()
+    assert say(cases, case, reviewer("S1")).status is CaseStatus.APPROVED
+
+
 def test_decided_case_takes_no_more(cases: CaseStore) -> None:
     case = open_case(cases)
     say(cases, case, reviewer("S1"))
@@ -169,6 +189,7 @@ def test_two_reviewers_at_the_same_moment_both_count(
     assert cases.file(case.case_id).case.status is status
 
 
+@pytest.mark.rule("M28")
 def test_decision_against_a_time_out_at_the_same_moment_loses_to_it(cases: CaseStore) -> None:
     case = open_case(cases)
 
@@ -224,13 +245,50 @@ def test_escalation_ends_the_round_and_not_the_next(cases: CaseStore) -> None:
 def test_closed_case_tells_who_opened_it(cases: CaseStore) -> None:
     machines, case = Machines(), open_case(cases)
     cases.change(case.case_id, lambda one: replace(one, parent_token="parent"))
-    close(cases, case.case_id, FixedClock())
+    close(cases, case.case_id, FixedClock(), {})
     machines.follow(cases.file(case.case_id).case)
     assert machines.completed == [], "an open case cannot be closed"
     say(cases, case, reviewer())
-    close(cases, case.case_id, FixedClock())
+    close(cases, case.case_id, FixedClock(), {})
     machines.follow(cases.file(case.case_id).case)
     assert machines.completed[-1] == ("parent", {"status": "approved"})
+
+
+def test_outcome_is_carried_out_before_the_case_is_closed(cases: CaseStore) -> None:
+    case, seen = open_case(cases), list[Case]()
+    effects = {"withdrawal": seen.append}
+    close(cases, case.case_id, FixedClock(), effects)
+    assert seen == [], "an open case has no outcome"
+    say(cases, case, reviewer(), Verdict.REJECT)
+    for _ in range(2):
+        close(cases, case.case_id, FixedClock(), effects)
+    assert [(one.status, one.closed_at) for one in seen] == [(CaseStatus.REJECTED, None)]
+    assert cases.file(case.case_id).case.closed_at == NOW
+
+
+def test_outcome_of_another_kind_is_none_of_its_business(cases: CaseStore) -> None:
+    case, seen = open_case(cases), list[Case]()
+    say(cases, case, reviewer())
+    close(cases, case.case_id, FixedClock(), {"write_off": seen.append})
+    assert seen == []
+    assert cases.file(case.case_id).case.closed_at == NOW
+
+
+@pytest.mark.rule("M29")
+def test_case_whose_effect_fails_stays_unclosed_until_the_sweeper_starts_it_again(cases: CaseStore) -> None:
+    case, machines = open_case(cases), Machines()
+    say(cases, case, reviewer())
+
+    def fail(_: Case) -> None:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        close(cases, case.case_id, FixedClock(), {"withdrawal": fail})
+    assert cases.file(case.case_id).case.closed_at is None
+    look_after(cases, case.case_id, NOW + timedelta(minutes=10), REVIEW_TIME, machines.start)
+    assert machines.started == [f"{case.case_id}-1"]
+    close(cases, case.case_id, FixedClock(), {"withdrawal": lambda _: None})
+    assert cases.file(case.case_id).case.closed_at == NOW
 
 
 def test_decision_that_no_machine_heard_of_starts_another(cases: CaseStore) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fenxiao.ledger.model import Entry, Movement, Platform, Wallet, WalletKey
+from fenxiao.ledger.model import Entry, Movement, Platform, TaxClass, Wallet, WalletKey
 from fenxiao.ledger.post import post
 from fenxiao.ledger.store import LedgerStore
 from fenxiao.relation.model import Member, Standing, StandingChange
@@ -161,7 +161,7 @@ class World:
         self.clock = ManualClock()
         self.members = FakeMembers()
         self.transfers = FakeTransfers(self.clock)
-        self.books = Books(WithdrawalStore(), LedgerStore(), CaseStore(), self.clock, timedelta(hours=48))
+        self.books = Books(WithdrawalStore(), LedgerStore(self.clock), CaseStore(), self.clock, timedelta(hours=48))
         self.desk = Desk(self.books, self.members, self.transfers, policy)
         self.executions: dict[str, Execution] = {}
         self.delivered: set[tuple[str, int]] = set()
@@ -170,14 +170,14 @@ class World:
 
     # --- what people and WeChat do
 
-    def fund(self, fen: int, member_id: str = MEMBER) -> None:
+    def fund(self, fen: int, member_id: str = MEMBER, tax_class: TaxClass = TaxClass.COMMISSION) -> None:
         entry = Entry(
-            collection=f"order#{member_id}{fen}",
+            collection=f"order#{member_id}{tax_class}{fen}",
             number=0,
             event="settle",
             cause={"fen": fen},
             at=START,
-            movements=(Movement(wallet=WalletKey(member_id), free_fen=fen),),
+            movements=(Movement(wallet=WalletKey(member_id, tax_class), free_fen=fen),),
             platform={Platform.COMMISSION_EXPENSE: -fen},
         )
         assert post(self.books.ledger, entry)
@@ -196,8 +196,16 @@ class World:
         )
         assert post(self.books.ledger, entry)
 
-    def ask(self, amount_fen: int, key: str = "key-0001", name: str | None = None) -> str:
-        request = Request(member_id=MEMBER, idempotency_key=key, amount_fen=amount_fen, payee_name=name)
+    def ask(
+        self,
+        amount_fen: int,
+        key: str = "key-0001",
+        name: str | None = None,
+        tax_class: TaxClass = TaxClass.COMMISSION,
+    ) -> str:
+        request = Request(
+            member_id=MEMBER, idempotency_key=key, amount_fen=amount_fen, payee_name=name, tax_class=tax_class
+        )
         return request_withdrawal(self.desk, request, KEY).withdrawal_id
 
     def review(self, case_id: str, staff: str, verdict: Verdict = Verdict.APPROVE, *, lead: bool = False) -> Case:
@@ -227,8 +235,8 @@ class World:
         items = CaseItem.scan(CaseItem.queue.startswith(f"{kind}#"))
         return [item.data for item in items]
 
-    def wallet(self) -> Wallet:
-        return self.books.ledger.wallet(WalletKey(MEMBER))
+    def wallet(self, tax_class: TaxClass = TaxClass.COMMISSION) -> Wallet:
+        return self.books.ledger.wallet(WalletKey(MEMBER, tax_class))
 
     def posted(self) -> dict[str, int]:
         """Sums of all platform accounts, over every withdrawal."""
@@ -335,7 +343,7 @@ class World:
             "await_end": lambda task: flow.await_end(books, task["withdrawal_id"], task["task_token"]),
             "return_funds": lambda task: flow.return_funds(books, task["withdrawal_id"], ReturnReason(task["reason"])),
             "await_round": lambda task: decisions.await_round(books.cases, task["case_id"], task["task_token"]),
-            "close_case": lambda task: decisions.close(books.cases, task["case_id"], self.clock),
+            "close_case": lambda task: decisions.close(books.cases, task["case_id"], self.clock, {}),
         }
 
 

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from fenxiao.ledger.model import Wallet
+from fenxiao.errors import IdempotencyKeyReusedError
+from fenxiao.ledger.errors import InsufficientBalanceError
+from fenxiao.ledger.model import TaxClass, Wallet
 from fenxiao.review.model import Verdict
 from fenxiao.wechat.errors import WeChatRefusedError, WeChatUnavailableError
 from fenxiao.wechat.facts import TransferState
@@ -34,6 +36,7 @@ def test_small_withdrawal_is_paid_without_a_reviewer(world: World) -> None:
     assert world.executions[one].path[-1] == "Done"
 
 
+@pytest.mark.rule("M25")
 def test_tax_and_fee_post_only_on_success(world: World) -> None:
     world.desk = replace(
         world.desk, policy=replace(POLICY, fee_bps=100, auto_approve_fen=200_000, second_review_fen=10**9)
@@ -45,6 +48,27 @@ def test_tax_and_fee_post_only_on_success(world: World) -> None:
     assert world.posted() == {}
     world.end(one, TransferState.SUCCESS)
     assert world.posted() == {"paid_out": 95_000, "tax_payable": 4_000, "fee_income": 1_000}
+
+
+@pytest.mark.rule("M9")
+def test_a_rebate_is_paid_out_of_its_own_wallet_without_tax_and_counts_for_none(world: World) -> None:
+    world.desk = replace(world.desk, policy=replace(POLICY, auto_approve_fen=10**9, second_review_fen=10**9))
+    world.fund(100_000)
+    world.fund(100_000, tax_class=TaxClass.REBATE)
+    one = world.ask(90_000, tax_class=TaxClass.REBATE)
+    assert world.get(one).quote.tax_fen == 0
+    world.settle()
+    world.end(one, TransferState.SUCCESS)
+    assert world.posted() == {"paid_out": 90_000}
+    assert world.wallet(TaxClass.REBATE) == Wallet(available_fen=10_000)
+    assert world.wallet() == Wallet(available_fen=100_000)
+
+    two = world.ask(90_000, key="key-0002")
+    assert world.get(two).quote.tax_fen == 2_000
+    with pytest.raises(InsufficientBalanceError):
+        world.ask(10_001, key="key-0003", tax_class=TaxClass.REBATE)
+    with pytest.raises(IdempotencyKeyReusedError):
+        world.ask(90_000, key="key-0002", tax_class=TaxClass.REBATE)
 
 
 def test_reviewed_withdrawal_waits_for_its_approval(world: World) -> None:
@@ -108,6 +132,7 @@ def test_unreviewed_withdrawal_escalates_then_expires(world: World) -> None:
     assert not any(execution.running for execution in world.executions.values())
 
 
+@pytest.mark.rule("M28")
 def test_decision_that_comes_before_its_token_is_found(world: World) -> None:
     world.fund(20_000)
     one = world.ask(20_000)
@@ -124,6 +149,7 @@ def test_decision_that_comes_before_its_token_is_found(world: World) -> None:
     assert world.get(one).status is Status.TRANSFERRING
 
 
+@pytest.mark.rule("M24")
 def test_debt_that_arose_meanwhile_returns_the_withdrawal_and_is_repaid_first(world: World) -> None:
     world.fund(20_000)
     one = world.ask(20_000)
@@ -136,6 +162,7 @@ def test_debt_that_arose_meanwhile_returns_the_withdrawal_and_is_repaid_first(wo
     assert world.transfers.sent == []
 
 
+@pytest.mark.rule("M24")
 def test_suspension_that_came_meanwhile_returns_the_withdrawal(world: World) -> None:
     world.fund(20_000)
     one = world.ask(20_000)
@@ -155,6 +182,7 @@ def test_suspension_after_creation_leaves_the_payout(world: World) -> None:
     assert world.get(one).status is Status.PAID
 
 
+@pytest.mark.rule("M26")
 def test_second_withdrawal_of_a_person_waits_for_the_first(world: World) -> None:
     world.desk = replace(world.desk, policy=replace(POLICY, auto_approve_fen=10**9, second_review_fen=10**9))
     world.fund(160_000)
@@ -189,6 +217,7 @@ def test_no_transfer_is_created_at_the_end_of_a_month_with_the_cumulative_method
     assert world.get(one).status is Status.TRANSFERRING
 
 
+@pytest.mark.rule("M26")
 def test_success_adds_to_the_month_of_success(world: World) -> None:
     world.fund(5_000)
     world.clock.moment = datetime(2026, 3, 31, 15, 0, tzinfo=UTC)
@@ -268,6 +297,7 @@ def test_lost_answer_is_asked_about_and_not_sent_twice(world: World) -> None:
     assert transfer.state is TransferState.WAIT_USER_CONFIRM
 
 
+@pytest.mark.rule("M23")
 def test_unknown_bill_is_sent_again_with_the_very_same_body(world: World) -> None:
     world.fund(5_000)
     world.transfers.before_send = [WeChatUnavailableError(), WeChatRefusedError("NOT_ENOUGH")]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
+from fenxiao.ledger.model import TaxClass
 from fenxiao.withdrawal.model import Payee, Recent, ReturnReason, Route, Signal
 from fenxiao.withdrawal.policy import assess, figures, net_problem, quiet_until
 from fenxiao.withdrawal.tax import MonthSum, TaxMethod
@@ -25,6 +26,7 @@ def payee(*recent: tuple[timedelta, int]) -> Payee:
 NOW, HOUR, DAY = timedelta(), timedelta(hours=1), timedelta(days=1)
 
 
+@pytest.mark.rule("M27")
 @pytest.mark.parametrize(
     ("recent", "route", "signals"),
     [
@@ -52,13 +54,13 @@ def test_own_amount_counts_though_a_later_request_dropped_it_from_the_recent_one
 
 
 def test_fee_is_floored_and_the_net_is_what_is_left() -> None:
-    found = figures(replace(POLICY, fee_bps=60), {}, "2026-03", 100_050)
+    found = figures(replace(POLICY, fee_bps=60), {}, "2026-03", 100_050, TaxClass.COMMISSION)
     assert (found.fee_fen, found.tax_fen, found.net_fen) == (600, 4_010, 95_440)
 
 
 def test_tax_leaves_at_least_what_wechat_transfers() -> None:
     months = {"2026-03": MonthSum(gross_fen=500_000, withheld_fen=0)}
-    found = figures(POLICY, months, "2026-03", 1_000)
+    found = figures(POLICY, months, "2026-03", 1_000, TaxClass.COMMISSION)
     assert (found.tax_fen, found.net_fen) == (990, 10)
 
 

@@ -1,28 +1,34 @@
 """The order stream's consumer: which changes matter to the ledger."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from fenxiao.aws.streams import Change, changes, consume, consume_folded
+from fenxiao.aws.streams import Change, changes, consume, consume_folded, park
 from fenxiao.commission.follow import earnings, follow
 from fenxiao.commission.store import RuleStore
+from fenxiao.ledger.contradiction import report_contradiction
 from fenxiao.ledger.errors import ContradictionError
 from fenxiao.ledger.model import Entry
 from fenxiao.ledger.post import post_batch
 from fenxiao.ledger.store import LedgerStore
-from fenxiao.observability import count
 from fenxiao.order.model import Order, RefundStatus
 from fenxiao.order.store import OrderStore, order_from_image, refund_from_image
+from fenxiao.review.docket import Docket
 
 
-def follow_changes(event: Mapping[str, Any], orders: OrderStore, ledger: LedgerStore, rules: RuleStore) -> None:
+def follow_changes(
+    event: Mapping[str, Any], orders: OrderStore, ledger: LedgerStore, rules: RuleStore, docket: Docket
+) -> None:
     """Post the earnings of all newly paid orders in one batch, then what each ended refund takes back.
+
+    What contradicts the books is not posted: it becomes a case, and its record is parked (M3).
 
     Raises:
         Exception: a passing fault; the batch is to be delivered again, and what was posted is recognised.
     """
     all_changes = changes(event)
     earned: list[tuple[Change, Entry]] = []
+    contradicted: list[Entry] = []
 
     def earn(change: Change) -> None:
         order = newly_paid(change)
@@ -32,18 +38,20 @@ def follow_changes(event: Mapping[str, Any], orders: OrderStore, ledger: LedgerS
     def claw_back(change: Change) -> None:
         order_id = newly_refunded(change)
         if order_id:
-            follow(order_id, orders, ledger, rules)
+            try:
+                follow(order_id, orders, ledger, rules)
+            except ContradictionError as error:
+                report_contradiction(error, ledger, docket)
+                raise
 
     consume(all_changes, earn)
-    consume_folded(earned, lambda entries: _post(ledger, entries))
+    consume_folded(earned, lambda entries: contradicted.extend(post_batch(ledger, entries).contradicted))
+    for change, entry in earned:
+        if entry in contradicted:
+            error = ContradictionError([entry])
+            report_contradiction(error, ledger, docket)
+            park(change, error)
     consume(all_changes, claw_back)
-
-
-def _post(ledger: LedgerStore, entries: Sequence[Entry]) -> None:
-    outcome = post_batch(ledger, entries)
-    if outcome.contradicted:
-        count("JournalContradiction")
-        raise ContradictionError(", ".join(f"{entry.collection} {entry.event}" for entry in outcome.contradicted))
 
 
 def newly_paid(change: Change) -> Order | None:

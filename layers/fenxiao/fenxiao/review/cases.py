@@ -27,8 +27,10 @@ class Matter(Struct, frozen=True, kw_only=True):
     person: str
     facts: Facts
     required_approvals: int
-    number: int = 1
-    """Tells apart several cases of one kind on one subject."""
+    number: int | str = 1
+    """Tells apart several cases of one kind on one subject: how many there were, or what names the request."""
+    excluded: tuple[str, ...] = ()
+    """See `Case.excluded`."""
 
     @property
     def case_id(self) -> str:
@@ -36,7 +38,7 @@ class Matter(Struct, frozen=True, kw_only=True):
         return case_id(self.kind, self.subject_id, self.number)
 
 
-def case_id(kind: str, subject_id: str, number: int = 1) -> str:
+def case_id(kind: str, subject_id: str, number: int | str = 1) -> str:
     """Return the id that a case of this kind on this subject always has."""
     return derived_id(Kind.CASE, kind, subject_id, str(number))
 
@@ -48,6 +50,7 @@ def opened(matter: Matter, now: datetime, review_time: timedelta, first_round: i
         kind=matter.kind,
         subject_id=matter.subject_id,
         person=matter.person,
+        excluded=matter.excluded,
         facts=matter.facts,
         required_approvals=matter.required_approvals,
         round=first_round,
@@ -61,13 +64,13 @@ def decided(file: CaseFile, decision: Decision, reviewer: Reviewer) -> Case:
     """Return the case after a decision: any rejection ends it, the last needed approval ends it.
 
     Raises:
-        OwnRequestError: the case is about the reviewer.
+        OwnRequestError: the case is about the reviewer, or the reviewer asked for it.
         AlreadyDecidedError: this person has decided on the case already.
         DecisionStaleError: the case is not open in the decision's round.
         LeadRequiredError: the round is for leads.
     """
     case = file.case
-    if reviewer.person is not None and reviewer.person == case.person:
+    if {reviewer.staff_id, reviewer.person} & {case.person, *case.excluded}:
         raise OwnRequestError
     if any(_same_person(former, reviewer) for former in file.decisions):
         raise AlreadyDecidedError

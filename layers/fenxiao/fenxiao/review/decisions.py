@@ -1,5 +1,6 @@
 """What people and machines do with cases."""
 
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,6 +13,9 @@ from fenxiao.review.model import Case, CaseStatus, Decision, Reviewer, Verdict
 from fenxiao.review.store import CaseStore
 
 _MAX_ATTEMPTS: Final = 8
+
+type Effect = Callable[[Case], None]
+"""Carries out the outcome of a decided case, whatever it is; it may be called again and must then change nothing."""
 
 
 def decide(
@@ -52,9 +56,26 @@ def await_round(store: CaseStore, case_id: str, token: str) -> None:
     store.change(case_id, lambda case: waiting(case, token))
 
 
-def close(store: CaseStore, case_id: str, clock: Clock) -> None:
-    """Take note of the outcome; the stream tells whoever opened the case."""
-    store.change(case_id, lambda case: closed(case, clock.now()))
+def close(store: CaseStore, case_id: str, clock: Clock, effects: Mapping[str, Effect]) -> None:
+    """Carry out what the outcome means, then take note of it; the stream tells whoever opened the case.
+
+    A case whose effect fails stays unclosed, so the sweeper starts another execution for it (M29): effects are
+    idempotent.
+
+    Args:
+        store: The cases.
+        case_id: Which one.
+        clock: Says when the outcome was taken note of.
+        effects: By kind of case, what its outcome means; kinds without one only tell who opened them.
+
+    Raises:
+        NotFoundError: there is no such case.
+        Exception: what the effect raises; the case is not closed.
+    """
+    case = store.get(case_id)
+    if case and case.kind in effects and case.status is not CaseStatus.OPEN and case.closed_at is None:
+        effects[case.kind](case)
+    store.change(case_id, lambda one: closed(one, clock.now()))
 
 
 def look_after(store: CaseStore, case_id: str, now: datetime, review_time: timedelta, start: Start) -> None:

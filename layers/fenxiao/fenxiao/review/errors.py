@@ -18,7 +18,7 @@ class AlreadyDecidedError(ConflictError):
 
 
 class OwnRequestError(ForbiddenError):
-    """Nobody decides on their own request (M27)."""
+    """Nobody decides on their own request, nor on one that they made for somebody else (M27)."""
 
     code = "own_request"
     title = "不能审核本人的申请"

@@ -65,6 +65,8 @@ class Case(Struct, frozen=True, kw_only=True):
     """What the case is about, such as a withdrawal's id."""
     person: str
     """Keyed HMAC of the person whom it is about: they may not decide it (M27)."""
+    excluded: tuple[str, ...] = ()
+    """Staff ids and persons (keyed HMACs) who may not decide it either, such as whoever asked for it."""
     facts: Facts = field(default_factory=dict)
     required_approvals: int
     status: CaseStatus = CaseStatus.OPEN
