@@ -32,6 +32,7 @@ def request_withdrawal(request: Request[RequestWithdrawal]) -> WithdrawalView:
         idempotency_key=request.idempotency_key,
         amount_fen=request.body.amount_fen,
         payee_name=request.body.payee_name,
+        tax_class=request.body.tax_class,
     )
     return withdrawal_view(
         asking.request_withdrawal(wiring.withdrawal_desk(), wanted, wiring.token_keys().identity_key)

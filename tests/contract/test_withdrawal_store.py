@@ -1,17 +1,19 @@
 """Withdrawals: requests that meet at one balance, the whole way to the payee, lists and due work, on each engine."""
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from functools import partial
 
 import pytest
 from msgspec.structs import replace
 
 from fenxiao.aws.dynamodb import Transaction
+from fenxiao.clock import SHANGHAI, shanghai_day
 from fenxiao.errors import IdempotencyKeyReusedError, NotFoundError
 from fenxiao.ledger.errors import InsufficientBalanceError
 from fenxiao.ledger.model import Wallet
 from fenxiao.review.model import Verdict
 from fenxiao.wechat.facts import TransferState
+from fenxiao.withdrawal.finish import transfer_ended
 from fenxiao.withdrawal.model import Payee, ReturnReason, Status
 from fenxiao.withdrawal.store import Work, put_payee
 from tests.support.engines import Engine, patiently, refusal
@@ -139,6 +141,28 @@ def test_due_index_follows_the_work(world: World) -> None:
     assert store.due(Work.TRANSFER, later, 10) == [automatic]
     world.end(automatic, TransferState.SUCCESS)
     assert store.due(Work.TRANSFER, later, 10) == []
+
+
+def test_index_by_day_finds_paid_withdrawals_by_the_time_that_wechat_gave(world: World) -> None:
+    world.fund(50_000)
+    store, day = world.books.withdrawals, shanghai_day(world.clock.now())
+    paid = world.ask(1_000, "key-0001")
+    world.settle()
+    result = world.transfers.end(paid, TransferState.SUCCESS)
+    world.clock.moment = datetime.combine(day, time(23, 59, 59), SHANGHAI) + timedelta(hours=1)
+    transfer_ended(world.books, result)
+    failed = world.ask(1_000, "key-0002")
+    world.settle()
+    assert list(store.paid_on(shanghai_day(world.clock.now()))) == []
+    world.end(failed, TransferState.FAIL)
+
+    assert list(store.paid_on(day)) == [paid]
+    assert list(store.paid_on(shanghai_day(world.clock.now()))) == []
+    found = store.find_many([paid, failed, "W" + "X" * 26, paid])
+    assert sorted((one.withdrawal_id, one.status) for one in found) == sorted(
+        [(paid, Status.PAID), (failed, Status.RETURNED)]
+    )
+    assert list(store.find_many([])) == []
 
 
 def test_payee_is_written_as_read(world: World) -> None:

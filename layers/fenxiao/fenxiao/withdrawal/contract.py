@@ -10,6 +10,7 @@ from fenxiao.clock import SHANGHAI
 from fenxiao.errors import NotFoundError
 from fenxiao.http import cursor
 from fenxiao.http.pages import Page, page_limit
+from fenxiao.ledger.model import TaxClass
 from fenxiao.wechat.facts import TransferState
 from fenxiao.withdrawal.model import ReturnReason, Status, Withdrawal
 from fenxiao.withdrawal.store import WithdrawalStore
@@ -41,10 +42,14 @@ _REASON_TEXTS: Final = {
 
 
 class RequestWithdrawal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a member asks for: a gross amount; the real name is needed from 2 000 yuan net on."""
+    """What a member asks for: a gross amount of commissions, or of rebates (cashback of one's own purchases).
+
+    The real name is needed from 2 000 yuan net on.
+    """
 
     amount_fen: Annotated[int, msgspec.Meta(ge=1, le=_MAX_REQUEST_FEN)]
     payee_name: Annotated[str, msgspec.Meta(min_length=1, max_length=32)] | None = None
+    tax_class: TaxClass = TaxClass.COMMISSION
 
 
 class WithdrawalView(msgspec.Struct, frozen=True):
@@ -56,6 +61,7 @@ class WithdrawalView(msgspec.Struct, frozen=True):
     withdrawal_id: str
     status: Status
     status_text: str
+    tax_class: TaxClass
     amount_fen: int
     tax_fen: int
     fee_fen: int
@@ -82,6 +88,7 @@ def withdrawal_view(withdrawal: Withdrawal) -> WithdrawalView:
         withdrawal_id=withdrawal.withdrawal_id,
         status=withdrawal.status,
         status_text=_WAIT_CONFIRM_TEXT if waits else _STATUS_TEXTS[withdrawal.status],
+        tax_class=withdrawal.tax_class,
         amount_fen=withdrawal.amount_fen,
         tax_fen=shown.tax_fen,
         fee_fen=shown.fee_fen,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from fenxiao.aws.dynamodb import Transaction, TransactionCancelledError, back_off
 from fenxiao.clock import shanghai_month
 from fenxiao.errors import BusyError, ConflictError
-from fenxiao.ledger.errors import ContradictionError
+from fenxiao.ledger.errors import ContradictionError, MovedError
 from fenxiao.ledger.model import Entry, Movement, Platform, WalletKey
 from fenxiao.ledger.post import post
 from fenxiao.observability import count
@@ -21,7 +21,7 @@ from fenxiao.withdrawal.errors import TransferContradictionError, TransferMismat
 from fenxiao.withdrawal.model import Figures, Payee, ReturnReason, Status, Transfer, Withdrawal
 from fenxiao.withdrawal.ports import Books
 from fenxiao.withdrawal.store import MAX_ATTEMPTS, put_payee, put_withdrawal
-from fenxiao.withdrawal.tax import shortfall_fen
+from fenxiao.withdrawal.tax import TaxMethod, shortfall_fen
 
 MISMATCH: Final = "transfer_mismatch"
 CONTRADICTION: Final = "transfer_contradiction"
@@ -58,6 +58,7 @@ def transfer_ended(books: Books, result: TransferResult) -> Withdrawal:
         UnknownTransferError: no request is stored for this bill.
         TransferMismatchError: the amount is not ours; nothing is posted, a case is opened.
         TransferContradictionError: another end stands; nothing is posted, a case is opened.
+        ContradictionError: this end stands in the books with other amounts; likewise.
         BusyError: other writes kept coming first.
     """
     return _until_written(books, result.out_bill_no, lambda withdrawal: _take_in(books, withdrawal, result))
@@ -91,9 +92,12 @@ def _until_written(books: Books, withdrawal_id: str, ending_of: Callable[[Withdr
             return books.withdrawals.get(withdrawal_id)
         try:
             post(books.ledger, ending.entry, lambda transaction: _write(books, transaction, ending))  # noqa: B023
-        except (TransactionCancelledError, ContradictionError):
+        except (TransactionCancelledError, MovedError):
             back_off(attempt)  # read again: what another writer did in between decides
             continue
+        except ContradictionError as error:
+            books.report(error)
+            raise
         return books.withdrawals.get(withdrawal_id)
     raise BusyError
 
@@ -177,7 +181,8 @@ def _refuse(books: Books, withdrawal: Withdrawal, result: TransferResult, kind: 
 
 def _paid(books: Books, withdrawal: Withdrawal, final: Figures, at: datetime) -> _Ending:
     month = shanghai_month(at)
-    payee = books.withdrawals.payee(withdrawal.person).with_paid(month, withdrawal.amount_fen, final.tax_fen)
+    income_fen = 0 if final.tax_method is TaxMethod.NONE else withdrawal.amount_fen
+    payee = books.withdrawals.payee(withdrawal.person).with_paid(month, income_fen, final.tax_fen)
     short_fen = shortfall_fen(final.tax_method, payee.months, month)
     entry = Entry(
         collection=withdrawal.collection,

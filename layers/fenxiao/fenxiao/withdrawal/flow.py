@@ -126,7 +126,7 @@ def prepare(desk: Desk, withdrawal_id: str) -> Step:
             return _step(withdrawal)
         now = books.clock.now()
         payee = books.withdrawals.payee(withdrawal.person)
-        final = figures(desk.policy, payee.months, shanghai_month(now), withdrawal.amount_fen)
+        final = figures(desk.policy, payee.months, shanghai_month(now), withdrawal.amount_fen, withdrawal.tax_class)
         reason = _gate(desk, withdrawal, final, now)
         if reason:
             return {"next": "return", "reason": reason}
@@ -222,6 +222,7 @@ def _matter(withdrawal: Withdrawal, assessment: Assessment) -> Matter:
     facts: Facts = {
         "member_id": withdrawal.member_id,
         "amount_fen": withdrawal.amount_fen,
+        "tax_class": withdrawal.tax_class,
         "quoted_tax_fen": withdrawal.quote.tax_fen,
         "quoted_fee_fen": withdrawal.quote.fee_fen,
         "quoted_net_fen": withdrawal.quote.net_fen,

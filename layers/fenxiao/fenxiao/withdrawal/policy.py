@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from fenxiao.clock import SHANGHAI
+from fenxiao.ledger.model import TaxClass
 from fenxiao.money import share_fen
 from fenxiao.withdrawal.errors import (
     AboveMaximumError,
@@ -55,20 +56,23 @@ def check_request(policy: Policy, payee: Payee, amount_fen: int, now: datetime) 
         raise TooManyWithdrawalsError
 
 
-def figures(policy: Policy, months: Mapping[str, MonthSum], month: str, amount_fen: int) -> Figures:
-    """Return tax, fee and net of a gross amount paid in `month` (M25).
+def figures(
+    policy: Policy, months: Mapping[str, MonthSum], month: str, amount_fen: int, tax_class: TaxClass
+) -> Figures:
+    """Return tax, fee and net of a gross amount paid in `month` out of one class of wallet (M9, M25).
 
     Tax is never so much that less than WeChat's least would be left; what falls short stays due and becomes a case
     when the payment succeeds (M26).
     """
     fee_fen = share_fen(amount_fen, policy.fee_bps)
-    due_fen = tax_due_fen(policy.tax_method, months, month, amount_fen)
+    method = TaxMethod.NONE if tax_class is TaxClass.REBATE else policy.tax_method
+    due_fen = tax_due_fen(method, months, month, amount_fen)
     tax_fen = min(due_fen, max(0, amount_fen - fee_fen - MIN_NET_FEN))
     return Figures(
         tax_fen=tax_fen,
         fee_fen=fee_fen,
         net_fen=amount_fen - tax_fen - fee_fen,
-        tax_method=policy.tax_method,
+        tax_method=method,
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 from fenxiao.clock import Clock
+from fenxiao.ledger.errors import ContradictionError
 from fenxiao.ledger.store import LedgerStore
 from fenxiao.relation.model import Member
 from fenxiao.wechat.facts import TransferResult
@@ -61,6 +62,13 @@ class Books(Struct, frozen=True):
     clock: Clock
     review_time: timedelta
     """How long a round of review may take."""
+
+    def report(self, error: ContradictionError) -> None:
+        """Open a case on what contradicts the books (M3)."""
+        from fenxiao.ledger.contradiction import report_contradiction
+        from fenxiao.review.docket import Docket  # both needed once in a blue moon, paid for by every cold start
+
+        report_contradiction(error, self.ledger, Docket(self.cases, self.clock, self.review_time))
 
 
 class Desk(Struct, frozen=True):

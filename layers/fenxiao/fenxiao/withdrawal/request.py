@@ -12,8 +12,8 @@ from fenxiao.errors import BusyError, IdempotencyKeyReusedError, NotFoundError
 from fenxiao.identity.keys import keyed_lookup
 from fenxiao.identity.person import tax_person
 from fenxiao.ids import Kind, derived_id
-from fenxiao.ledger.errors import ContradictionError
-from fenxiao.ledger.model import Entry, Movement, WalletKey
+from fenxiao.ledger.errors import ContradictionError, MovedError
+from fenxiao.ledger.model import Entry, Movement, TaxClass, WalletKey
 from fenxiao.ledger.post import post
 from fenxiao.relation.model import Member, Standing
 from fenxiao.withdrawal.errors import MemberSuspendedError
@@ -33,6 +33,7 @@ class Request(Struct, frozen=True, kw_only=True):
     idempotency_key: str
     amount_fen: int
     payee_name: str | None
+    tax_class: TaxClass = TaxClass.COMMISSION
 
     @property
     def withdrawal_id(self) -> str:
@@ -41,7 +42,7 @@ class Request(Struct, frozen=True, kw_only=True):
 
     def content_hash(self, key: bytes) -> str:
         """Return a keyed hash of the content; keyed, since a name could be guessed from a plain one."""
-        content = json.dumps([self.withdrawal_id, self.amount_fen, self.payee_name])
+        content = json.dumps([self.withdrawal_id, self.amount_fen, self.payee_name, self.tax_class])
         return keyed_lookup(key, "withdrawal-content", content)
 
 
@@ -58,6 +59,7 @@ def request_withdrawal(desk: Desk, request: Request, key: bytes) -> Withdrawal:
         MemberSuspendedError: a suspended member asks.
         BelowMinimumError, AboveMaximumError, TooManyWithdrawalsError, PayeeNameRequiredError: see `policy`.
         InsufficientBalanceError: less is available.
+        ContradictionError: the books hold this withdrawal, of which nothing else is known; a case is opened.
         BusyError: other requests of the same person kept coming first.
     """
     content_hash = request.content_hash(key)
@@ -90,7 +92,7 @@ def _draw_up(
     desk: Desk, request: Request, content_hash: str, member: Member, payee: Payee, now: datetime
 ) -> Withdrawal:
     check_request(desk.policy, payee, request.amount_fen, now)
-    quote = figures(desk.policy, payee.months, shanghai_month(now), request.amount_fen)
+    quote = figures(desk.policy, payee.months, shanghai_month(now), request.amount_fen, request.tax_class)
     check_net(quote.net_fen, has_name=request.payee_name is not None)
     return Withdrawal(
         withdrawal_id=request.withdrawal_id,
@@ -98,6 +100,7 @@ def _draw_up(
         person=payee.person,
         openid=member.openid,
         amount_fen=request.amount_fen,
+        tax_class=request.tax_class,
         content_hash=content_hash,
         payee_name_cipher=desk.transfers.encrypt(request.payee_name) if request.payee_name else None,
         requested_at=now,
@@ -129,5 +132,10 @@ def _written(desk: Desk, withdrawal: Withdrawal, payee: Payee) -> bool:
 
     try:
         return post(desk.books.ledger, entry, write)
-    except (TransactionCancelledError, ContradictionError):
+    except (TransactionCancelledError, MovedError):
         return False
+    except ContradictionError as error:
+        if desk.books.withdrawals.find(withdrawal.withdrawal_id):
+            return False  # another request under the same key came first
+        desk.books.report(error)
+        raise

@@ -1,11 +1,11 @@
 """Withdrawals and payees in DynamoDB (`WITHDRAWAL_TABLE`).
 
 `W…`/`withdrawal` is a withdrawal, `tax#<person>`/`payee` what is known of a tax person. Index `by_member` lists a
-member's withdrawals, `due` is the sweeper's.
+member's withdrawals, `by_day` those that were paid on a day, `due` is the sweeper's.
 """
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -25,6 +25,7 @@ from fenxiao.aws.dynamodb import (
     back_off,
     table,
 )
+from fenxiao.clock import shanghai_day
 from fenxiao.errors import BusyError, NotFoundError
 from fenxiao.withdrawal.model import Payee, Status, Withdrawal
 
@@ -72,6 +73,19 @@ class ByMemberIndex(GlobalSecondaryIndex["WithdrawalItem"]):  # type: ignore[no-
     requested_at = MomentAttribute(range_key=True)
 
 
+class ByDayIndex(GlobalSecondaryIndex["WithdrawalItem"]):  # type: ignore[no-untyped-call] # as above
+    """Paid withdrawals by the Shanghai day and the time of their success at WeChat."""
+
+    class Meta:
+        """Index."""
+
+        index_name = "by_day"
+        projection = KeysOnlyProjection()
+
+    day_shard = UnicodeAttribute(hash_key=True)
+    day_at = MomentAttribute(range_key=True)
+
+
 class WithdrawalItem(Item):
     """A withdrawal; written whole each time, under the version that was read."""
 
@@ -82,9 +96,12 @@ class WithdrawalItem(Item):
     requested_at = MomentAttribute()
     due_shard = UnicodeAttribute(null=True)
     due_at = MomentAttribute(null=True)
+    day_shard = UnicodeAttribute(null=True)
+    day_at = MomentAttribute(null=True)
     data: JsonAttribute[Withdrawal] = JsonAttribute(Withdrawal)
     due = DueIndex()
     by_member = ByMemberIndex()
+    by_day = ByDayIndex()
 
 
 class PayeeItem(Item):
@@ -168,6 +185,17 @@ class WithdrawalStore:
         position = (int(last["requested_at"]["N"]), last["pk"]["S"]) if last else None
         return [found[one] for one in ids if one in found], position
 
+    def paid_on(self, day: date) -> Iterator[str]:
+        """Yield the withdrawals that WeChat paid out on a Shanghai day."""
+        for shard in due_shards(_paid_on(day)):
+            for item in WithdrawalItem.by_day.query(shard):
+                yield item.pk
+
+    def find_many(self, withdrawal_ids: Iterable[str]) -> Iterator[Withdrawal]:
+        """Yield those of the withdrawals that there are; what was written within the last seconds may be missed."""
+        for item in WithdrawalItem.batch_get([(one, _WITHDRAWAL_SK) for one in set(withdrawal_ids)]):
+            yield _withdrawal(item)
+
     def due(self, work: Work, now: datetime, limit: int) -> list[str]:
         """Return ids of withdrawals that fall due, at most `limit` of each shard."""
         return [
@@ -180,6 +208,7 @@ class WithdrawalStore:
 def put_withdrawal(transaction: Transaction, withdrawal: Withdrawal) -> int:
     """Add the writing of a withdrawal under the version that was read (0: it must not exist)."""
     work = Work.TRANSFER if withdrawal.status is Status.TRANSFERRING else Work.STUCK
+    paid_at = withdrawal.ended_at if withdrawal.status is Status.PAID else None
     item = WithdrawalItem(
         pk=withdrawal.withdrawal_id,
         sk=_WITHDRAWAL_SK,
@@ -188,6 +217,8 @@ def put_withdrawal(transaction: Transaction, withdrawal: Withdrawal) -> int:
         requested_at=withdrawal.requested_at,
         due_shard=due_shard(work, withdrawal.withdrawal_id) if withdrawal.due_at else None,
         due_at=withdrawal.due_at,
+        day_shard=due_shard(_paid_on(shanghai_day(paid_at)), withdrawal.withdrawal_id) if paid_at else None,
+        day_at=paid_at,
         data=withdrawal,
     )
     condition = (
@@ -213,6 +244,11 @@ def withdrawal_from_image(image: RawItem) -> Withdrawal | None:
 def _withdrawal(item: WithdrawalItem) -> Withdrawal:
     withdrawal: Withdrawal = item.data
     return replace(withdrawal, version=item.version)
+
+
+def _paid_on(day: date) -> str:
+    """Return the name of a day's partitions, which become such as `2026-03-01#paid#2`."""
+    return f"{day.isoformat()}#paid"
 
 
 def _payee_pk(person: str) -> str:

@@ -24,12 +24,14 @@ _MONTHLY_DEDUCTION_FEN: Final = 5_000 * _YUAN
 
 
 class TaxMethod(StrEnum):
-    """How tax on a payment is found; a deployment chooses one."""
+    """How tax on a payment is found; a deployment chooses one of the first two for income."""
 
     LABOUR = "labour"
     """Labour remuneration: a month's payments to a person are one payment."""
     CUMULATIVE = "cumulative"
     """The year's payments to a worker of a platform, in force since 2025-10-01."""
+    NONE = "none"
+    """No income, such as a rebate on the price of one's own purchase: nothing is withheld, and it counts nowhere."""
 
 
 class MonthSum(Struct, frozen=True, kw_only=True):
@@ -102,6 +104,8 @@ def shortfall_fen(method: TaxMethod, months: Mapping[str, MonthSum], month: str)
 
 
 def _so_far(method: TaxMethod, months: Mapping[str, MonthSum], month: str) -> tuple[int, int]:
+    if method is TaxMethod.NONE:
+        return 0, 0
     if method is TaxMethod.LABOUR:
         one = months.get(month, MonthSum())
         return one.gross_fen, one.withheld_fen
@@ -110,6 +114,8 @@ def _so_far(method: TaxMethod, months: Mapping[str, MonthSum], month: str) -> tu
 
 
 def _tax_fen(method: TaxMethod, months: Mapping[str, MonthSum], month: str, cumulative_fen: int) -> int:
+    if method is TaxMethod.NONE:
+        return 0
     if method is TaxMethod.LABOUR:
         return labour_tax_fen(cumulative_fen)
     return cumulative_tax_fen(cumulative_fen, months_in_a_row(months, month))
