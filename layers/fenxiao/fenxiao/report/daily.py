@@ -18,8 +18,9 @@ ALARM_SHARE_BPS: Final = 3_000
 class DailyReport(Struct, frozen=True, kw_only=True):
     """Figures of one day, in fen.
 
-    `commission_fen` is net of what refunds took back; `withdrawn_fen` is the gross of the withdrawals that were paid:
-    `paid_out_fen` went to WeChat, `tax_fen` was withheld. `commission_share_bps` is `None` without net sales.
+    `commission_fen` and `cashback_fen` are net of what refunds took back; `commission_share_bps` is both as a share of
+    net sales, `None` without any. `withdrawn_fen` is the gross of the withdrawals that were paid: `paid_out_fen` went
+    to WeChat, `tax_fen` was withheld. `written_off_fen` are debts of members that were forgiven.
     """
 
     day: date
@@ -28,10 +29,12 @@ class DailyReport(Struct, frozen=True, kw_only=True):
     paid_fen: int
     refunded_fen: int
     commission_fen: int
+    cashback_fen: int
     withdrawn_fen: int
     paid_out_fen: int
     tax_fen: int
     fee_fen: int
+    written_off_fen: int
     commission_share_bps: int | None
     health: str
     books_balance: bool
@@ -40,11 +43,12 @@ class DailyReport(Struct, frozen=True, kw_only=True):
 def daily_report(day: date, totals: Mapping[str, int], produced_at: datetime) -> DailyReport:
     """Return the report of a day from its totals; the books balance when all postings of the day sum to zero."""
     commission_fen = -totals[f"{Platform.COMMISSION_EXPENSE}_fen"]
+    cashback_fen = -totals[f"{Platform.CAMPAIGN_EXPENSE}_fen"]
     paid_out_fen = totals[f"{Platform.PAID_OUT}_fen"]
     tax_fen = totals[f"{Platform.TAX_PAYABLE}_fen"]
     fee_fen = totals[f"{Platform.FEE_INCOME}_fen"]
     net_sales_fen = totals[SALES] - totals[REFUNDS]
-    share_bps = commission_fen * BPS // net_sales_fen if net_sales_fen > 0 else None
+    share_bps = (commission_fen + cashback_fen) * BPS // net_sales_fen if net_sales_fen > 0 else None
     return DailyReport(
         day=day,
         produced_at=produced_at,
@@ -52,10 +56,12 @@ def daily_report(day: date, totals: Mapping[str, int], produced_at: datetime) ->
         paid_fen=totals[SALES],
         refunded_fen=totals[REFUNDS],
         commission_fen=commission_fen,
+        cashback_fen=cashback_fen,
         withdrawn_fen=paid_out_fen + tax_fen + fee_fen,
         paid_out_fen=paid_out_fen,
         tax_fen=tax_fen,
         fee_fen=fee_fen,
+        written_off_fen=-totals[f"{Platform.WRITTEN_OFF}_fen"],
         commission_share_bps=share_bps,
         health=_health(share_bps),
         books_balance=sum(totals[account] for account in ACCOUNTS) == 0,
