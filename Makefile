@@ -73,6 +73,10 @@ stop: .venv/.stamp ## stop the running stack from another terminal
 demo: $(SETUP) ## play the whole story and check every fen; starts a stack if none runs
 	@$(DEV)/python -u -m infra.local.demo
 
+.PHONY: audit
+audit: .venv/.stamp ## fold all journals of the running stack and compare everything (MONTH=2026-10 AS_OF=time: as known then)
+	@PYTHONPATH=layers/fenxiao $(DEV)/python -m infra.local.audit $(if $(STACK),--aws $(STACK)) $(if $(MONTH),--month $(MONTH)) $(if $(AS_OF),--as-of $(AS_OF))
+
 .PHONY: bench
 bench: $(SETUP) ## measure, and write .local/bench.json
 	@PYTHONPATH=layers/fenxiao $(DEV)/python -u -m tests.bench
@@ -123,6 +127,11 @@ check: $(SETUP) ## format, lint, types, architecture, template, dead code
 .PHONY: openapi
 openapi: .venv/.stamp ## write the OpenAPI document from the contracts
 	@PYTHONPATH=layers/fenxiao $(DEV)/python -m infra.openapi
+
+.PHONY: verify-evidence
+verify-evidence: .venv/.stamp ## check a proof offline: PROOF=file KEY=pem [OLDER=checkpoint CONSISTENCY=file]
+	@PYTHONPATH=layers/fenxiao $(DEV)/python -m infra.verify_evidence $(PROOF) --key $(KEY) \
+		$(if $(OLDER),--older $(OLDER)) $(if $(CONSISTENCY),--consistency $(CONSISTENCY))
 
 .PHONY: redrive
 redrive: .venv/.stamp ## send parked records again (STACK=name: on AWS)

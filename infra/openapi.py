@@ -21,7 +21,7 @@ from fenxiao.http.problem import MEDIA_TYPE, Problem
 ROOT: Final = Path(__file__).parents[1]
 TARGET: Final = ROOT / "functions" / "documentation"
 _REF: Final = "#/components/schemas/{name}"
-_WHO: Final = {Auth.PUBLIC: "无需登录", Auth.MEMBER: "会员", Auth.STAFF: "员工"}
+_WHO: Final = {Auth.PUBLIC: "无需登录", Auth.MEMBER: "会员", Auth.STAFF: "员工", Auth.SIGNED_IN: "会员或员工"}
 
 
 def operations() -> dict[str, list[Operation]]:

@@ -93,9 +93,9 @@ class Cast:
     sku_ids: Mapping[str, str]
 
     def wallet(self, name: str) -> dict[str, int]:
-        """Return a promoter's wallet."""
-        wallet: dict[str, int] = self.people[name].get("/wallet")
-        return wallet
+        """Return a promoter's wallet of commission."""
+        wallet: dict[str, Any] = self.people[name].get("/wallet")
+        return {figure: fen for figure, fen in wallet.items() if figure != "rebate"}
 
     def wait_for_wallet(self, name: str, figure: str, amount_fen: int) -> None:
         """Wait until a figure of a wallet is as expected, or give up; what it is then is checked by the caller."""

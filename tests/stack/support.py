@@ -64,8 +64,9 @@ class Person:
 
     @property
     def wallet(self) -> dict[str, int]:
-        found: dict[str, int] = self.get("/wallet")
-        return found
+        """The figures of commission."""
+        found: Json = self.get("/wallet")
+        return {figure: found[figure] for figure in NO_MONEY}
 
     def pages(self, path: str, limit: int) -> list[Json]:
         """Read a list to its end, page by page."""

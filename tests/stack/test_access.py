@@ -143,8 +143,8 @@ def test_staff_without_the_role_is_refused(world: World) -> None:
     product = {"title": "货", "category": "c", "skus": [{"title": "标准", "price_fen": 1, "stock": 1}]}
     assert refusal(lambda: world.finance.post("/staff/products", product)) == (403, "forbidden")
     assert refusal(lambda: world.operations.get("/staff/cases")) == (403, "forbidden")
-    rules = {"base_bps": [9_000], "cap_bps": 10_000, "hold_days": 0}
-    assert refusal(lambda: world.finance.post("/staff/rules", rules)) == (403, "forbidden")
+    draft = {"title": "规则", "terms": {"base_bps": [900], "cap_bps": 1000, "hold_days": 7}}
+    assert refusal(lambda: world.finance.post("/rules/drafts", draft)) == (403, "forbidden")
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/staff/nothing", "/wallet/nothing", "/"])

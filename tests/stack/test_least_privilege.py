@@ -57,6 +57,7 @@ def write(world: World, function: str, table: str) -> str:
     [
         ("WalletFunction", "LedgerTable"),
         ("WalletFunction", "StatementTable"),
+        ("WalletFunction", "MemberTable"),
         ("ReportFunction", "StatementTable"),
         ("LedgerProjectionFunction", "LedgerTable"),
         ("OrderFunction", "LedgerTable"),
@@ -84,7 +85,7 @@ def test_function_cannot_write_where_it_has_nothing_to_write(world: World, funct
 @pytest.mark.parametrize(
     ("function", "table"),
     [
-        ("WalletFunction", "MemberTable"),
+        ("WalletFunction", "OrderTable"),
         ("WalletFunction", "WithdrawalTable"),
         ("CatalogueFunction", "MemberTable"),
         ("OrderFunction", "StaffTable"),
@@ -102,7 +103,7 @@ def test_function_cannot_read_what_it_does_not_need(world: World, function: str,
 
 def test_function_reaches_what_it_uses(world: World) -> None:
     """The other side: what is denied above is denied by the policy, and not because the role can do nothing."""
-    assert read(world, "WalletFunction", "LedgerTable") == "ok"
+    assert read(world, "WalletFunction", "MemberTable") == "ok"
     assert write(world, "CatalogueFunction", "CatalogueTable") == "ConditionalCheckFailedException"
     assert write(world, "LoginFunction", "MemberTable") == "ConditionalCheckFailedException"
 

@@ -12,15 +12,29 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import timedelta
 
+    from fenxiao.audit.run import Auditor
+    from fenxiao.audit.store import AuditStore
     from fenxiao.catalogue.store import CatalogueStore
+    from fenxiao.commission.close import MonthCloser
+    from fenxiao.commission.draft_store import DraftStore
+    from fenxiao.commission.explain_contract import Explainer
+    from fenxiao.commission.lake_store import Lake
+    from fenxiao.commission.month_store import MonthStore
+    from fenxiao.commission.publish import RuleDesk
     from fenxiao.commission.settlement import Settler
+    from fenxiao.commission.simulation_run import Simulator
     from fenxiao.commission.store import RuleStore
     from fenxiao.http.api import Principal
     from fenxiao.identity.secret import TokenKeys
     from fenxiao.identity.sessions import SessionStores
     from fenxiao.identity.store import AccountStore, StaffStore
+    from fenxiao.ledger.log_store import LogKey, LogStore
+    from fenxiao.ledger.projection import ProjectionStore
+    from fenxiao.ledger.prove import Prover
+    from fenxiao.ledger.seal import Mismatch, Sealer
     from fenxiao.ledger.statement_store import StatementStore
     from fenxiao.ledger.store import LedgerStore
+    from fenxiao.ledger.write_off import Debtor
     from fenxiao.order.close import Closer
     from fenxiao.order.delivery import Dispatch
     from fenxiao.order.fulfilment import Courier
@@ -29,11 +43,16 @@ if TYPE_CHECKING:
     from fenxiao.order.prepay import Cashier
     from fenxiao.order.store import AddressStore, OrderStore
     from fenxiao.order.sweep import Sweeper as OrderSweeper
+    from fenxiao.reconcile.run import Reconciler
+    from fenxiao.reconcile.store import ReconciliationStore
     from fenxiao.relation.chain import BindingPolicy
     from fenxiao.relation.store import InviteStore, MemberStore, TeamStore
     from fenxiao.report.store import ReportStore
+    from fenxiao.review.decisions import Effect
+    from fenxiao.review.docket import Docket
     from fenxiao.review.model import Reviewer
     from fenxiao.review.store import CaseStore
+    from fenxiao.wechat.bills import WeChatBills
     from fenxiao.wechat.messages import Messages
     from fenxiao.wechat.miniprogram import MiniProgram
     from fenxiao.wechat.notification import Notifications
@@ -64,7 +83,7 @@ def ledger() -> "LedgerStore":
     """Return the ledger."""
     from fenxiao.ledger.store import LedgerStore
 
-    return LedgerStore()
+    return LedgerStore(clock())
 
 
 @cache
@@ -76,11 +95,44 @@ def statements() -> "StatementStore":
 
 
 @cache
+def projection() -> "ProjectionStore":
+    """Return the writer of the ledger's read models."""
+    from fenxiao.ledger.projection import ProjectionStore
+
+    return ProjectionStore()
+
+
+@cache
 def rules() -> "RuleStore":
     """Return the rule versions."""
     from fenxiao.commission.store import RuleStore
 
     return RuleStore()
+
+
+@cache
+def drafts() -> "DraftStore":
+    """Return the drafts of rule sets."""
+    from fenxiao.commission.draft_store import DraftStore
+
+    return DraftStore()
+
+
+@cache
+def rule_desk() -> "RuleDesk":
+    """Return where rule sets are made."""
+    from fenxiao.commission.publish import RuleDesk
+    from fenxiao.commission.simulation_store import SimulationStore
+
+    return RuleDesk(rules(), drafts(), SimulationStore(), clock())
+
+
+@cache
+def explainer() -> "Explainer":
+    """Return what explains commissions."""
+    from fenxiao.commission.explain_contract import Explainer
+
+    return Explainer(orders(), ledger(), rules())
 
 
 @cache
@@ -96,7 +148,145 @@ def settler() -> "Settler":
     """Return the settlement run."""
     from fenxiao.commission.settlement import Settler
 
-    return Settler(orders(), ledger(), rules(), members(), shipping(), clock())
+    return Settler(orders(), ledger(), rules(), statements(), members(), shipping(), docket(), clock())
+
+
+# --- months -----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def lake() -> "Lake":
+    """Return the order lake."""
+    from fenxiao.commission.lake_store import Lake
+    from fenxiao.config import env
+
+    return Lake(env("LAKE_BUCKET"), orders(), statements(), clock())
+
+
+@cache
+def simulator() -> "Simulator":
+    """Return what runs simulations."""
+    from fenxiao.commission.simulation_run import Simulator
+    from fenxiao.commission.tally_store import TallyStore
+    from fenxiao.config import env, env_int
+
+    tallies = TallyStore(env("LAKE_BUCKET"))
+    return Simulator(rule_desk(), rules(), members(), lake(), tallies, clock(), env_int("SIMULATION_TASK_ORDERS"))
+
+
+@cache
+def months() -> "MonthStore":
+    """Return the closed and previewed months."""
+    from fenxiao.commission.month_store import MonthStore
+
+    return MonthStore()
+
+
+@cache
+def month_closer() -> "MonthCloser":
+    """Return the month's close."""
+    from fenxiao.commission.close import MonthCloser
+
+    return MonthCloser(
+        lake(),
+        statements(),
+        rules(),
+        members(),
+        ledger(),
+        months(),
+        docket(),
+        lambda: reconciliations().last_day(),
+        clock(),
+    )
+
+
+def start_preview(month: str) -> None:
+    """Let a month be previewed off the request's path."""
+    from fenxiao.aws.functions import invoke_later
+    from fenxiao.config import env
+
+    invoke_later(env("MONTH_CLOSE_FUNCTION"), {"preview": month})
+
+
+# --- evidence ---------------------------------------------------------------------------------------------------------
+
+
+@cache
+def sealer() -> "Sealer":
+    """Return what seals the ledger's Merkle log."""
+    from fenxiao.ledger.seal import Sealer
+
+    return Sealer(projection(), _sealed_log(), _log_key(), clock(), _open_mismatch)
+
+
+@cache
+def prover() -> "Prover":
+    """Return what proves from the sealed log."""
+    from fenxiao.ledger.prove import Prover
+
+    return Prover(ledger(), projection(), _sealed_log(), _log_key())
+
+
+def _sealed_log() -> "LogStore":
+    from fenxiao.config import env
+    from fenxiao.ledger.log_store import LogStore
+
+    return LogStore(env("EVIDENCE_BUCKET"))
+
+
+def _log_key() -> "LogKey":
+    from fenxiao.config import env
+    from fenxiao.ledger.log_store import LogKey
+
+    return LogKey(env("EVIDENCE_KEY_ARN"))
+
+
+def _open_mismatch(mismatch: "Mismatch") -> None:
+    from datetime import timedelta
+
+    from fenxiao.config import env_int
+    from fenxiao.ledger.seal import EVIDENCE_MISMATCH
+    from fenxiao.review.cases import Matter, opened
+
+    matter = Matter(
+        kind=EVIDENCE_MISMATCH,
+        subject_id=mismatch.after,
+        person="",
+        facts={"after": mismatch.after, "what": mismatch.what},
+        required_approvals=1,
+    )
+    cases().open(opened(matter, clock().now(), timedelta(hours=env_int("REVIEW_HOURS"))))
+
+
+@cache
+def auditor() -> "Auditor":
+    """Return what audits the books."""
+    import time
+    from datetime import timedelta
+
+    from fenxiao.audit.run import Auditor
+    from fenxiao.config import env_int
+
+    return Auditor(
+        ledger(),
+        statements(),
+        projection(),
+        orders(),
+        withdrawals(),
+        rules(),
+        cases(),
+        clock(),
+        timedelta(hours=env_int("REVIEW_HOURS")),
+        time.sleep,
+    )
+
+
+@cache
+def audits() -> "AuditStore":
+    """Return the audits' reports."""
+    from fenxiao.audit.store import AuditStore
+
+    return AuditStore()
 
 
 # --- identity, relation ---------------------------------------------------------------------------------------------
@@ -200,6 +390,32 @@ def cases() -> "CaseStore":
 
 
 @cache
+def docket() -> "Docket":
+    """Return where cases are opened."""
+    from datetime import timedelta
+
+    from fenxiao.config import env_int
+    from fenxiao.review.docket import Docket
+
+    return Docket(cases(), clock(), timedelta(hours=env_int("REVIEW_HOURS")))
+
+
+def case_effects() -> "Mapping[str, Effect]":
+    """Return what the outcome of a case means, by its kind; kinds without an entry mean nothing but themselves."""
+    from fenxiao.ledger.write_off import WRITE_OFF, carry_out
+
+    return {WRITE_OFF: lambda case: carry_out(ledger(), case)}
+
+
+def debtor(member_id: str) -> "Debtor":
+    """Return a member as one whose debt may be forgiven."""
+    from fenxiao.identity.person import tax_person
+    from fenxiao.ledger.write_off import Debtor
+
+    return Debtor(member_id, tax_person(member_id, token_keys().identity_key))
+
+
+@cache
 def withdrawal_books() -> "Books":
     """Return what it takes to write down a withdrawal's course and end."""
     from datetime import timedelta
@@ -257,6 +473,14 @@ def start_withdrawal(name: str, data: "Mapping[str, object]") -> None:
     start(env("WITHDRAWAL_MACHINE_ARN"), name, data)
 
 
+def start_simulation(name: str, data: "Mapping[str, object]") -> None:
+    """Start an execution of the simulation machine."""
+    from fenxiao.aws.stepfunctions import start
+    from fenxiao.config import env
+
+    start(env("SIMULATION_MACHINE_ARN"), name, data)
+
+
 def start_review(name: str, data: "Mapping[str, object]") -> None:
     """Start an execution of the review machine."""
     from fenxiao.aws.stepfunctions import start
@@ -298,6 +522,15 @@ def transfers() -> "WeChatTransfers":
 
 
 @cache
+def bills() -> "WeChatBills":
+    """Return WeChat's daily bills."""
+    from fenxiao.wechat.bills import WeChatBills
+    from fenxiao.wechat.settings import wechat_settings
+
+    return WeChatBills(wechat_settings)
+
+
+@cache
 def shipping() -> "WeChatShipping":
     """Return WeChat's shipping management."""
     from fenxiao.wechat.settings import wechat_settings
@@ -331,6 +564,29 @@ def messages() -> "Messages":
     from fenxiao.wechat.settings import wechat_settings
 
     return Messages(wechat_settings)
+
+
+# --- reconcile ------------------------------------------------------------------------------------------------------
+
+
+@cache
+def reconciliations() -> "ReconciliationStore":
+    """Return the reconciled days."""
+    from fenxiao.reconcile.store import ReconciliationStore
+
+    return ReconciliationStore()
+
+
+@cache
+def reconciler() -> "Reconciler":
+    """Return the reconciliation run."""
+    from datetime import timedelta
+
+    from fenxiao.config import env_int
+    from fenxiao.reconcile.run import Reconciler
+
+    review_time = timedelta(hours=env_int("REVIEW_HOURS"))
+    return Reconciler(bills(), orders(), withdrawals(), cases(), reconciliations(), clock(), review_time)
 
 
 # --- catalogue, order -----------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import pytest
 from fenxiao import wiring
 from fenxiao.aws.clients import client
 from fenxiao.http.api import LambdaHandler
+from tests.support.evidence import create_bucket, create_key
 from tests.support.http import CONTEXT
 from tests.unit.events.day import Day, environment_of, forget_wiring, module_of, secret_arn, token_secret
 from tests.unit.identity.fakes import FakeMiniProgram
@@ -32,6 +33,8 @@ def day(tables: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Day]:
     monkeypatch.setattr(wiring, "refunds", lambda: day.floor.refund_side)
     monkeypatch.setattr(wiring, "shipping", lambda: day.floor.shipping)
     monkeypatch.setattr(wiring, "transfers", lambda: day.transfers)
+    monkeypatch.setattr(wiring, "bills", lambda: day.bills)
+    monkeypatch.setattr(wiring, "start_preview", day.previews.append)
     yield day
     monkeypatch.undo()
     forget_wiring()
@@ -47,6 +50,10 @@ def resources(day: Day, platform: Platform) -> dict[str, str]:
     }
     for name in ("Commission", "Fulfilment", "LedgerProjection", "Team", "WorkflowDispatch"):
         found[f"{name}ParkedQueue"] = client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    create_bucket("evidence")
+    found |= {"EvidenceBucket": "evidence", "EvidenceKey.Arn": create_key()}
+    client("s3").create_bucket(Bucket="lake")
+    found |= {"LakeBucket": "lake", "MonthCloseFunction": "month-close"}
     for name in ("WithdrawalMachine", "ManualReviewMachine"):
         machine = client("stepfunctions").create_state_machine(
             name=name,

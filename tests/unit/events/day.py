@@ -8,10 +8,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from fenxiao import wiring
+from fenxiao.audit.model import AuditReport, Counts, Figures, Scope
+from fenxiao.audit.store import AuditStore
 from fenxiao.aws.clients import client
 from fenxiao.catalogue.model import Product, Sku
 from fenxiao.catalogue.stock import spread
+from fenxiao.commission.drafts import DraftStatus
+from fenxiao.commission.month import Bonus
+from fenxiao.commission.month_plan import Award
+from fenxiao.commission.month_result import Line, LineState, MonthResult, MonthState, View
+from fenxiao.commission.month_store import MonthStore
 from fenxiao.commission.store import RuleStore
 from fenxiao.identity.model import PrincipalKind, Session, Staff
 from fenxiao.identity.secret import TokenKeys
@@ -19,12 +28,16 @@ from fenxiao.identity.store import StaffStore
 from fenxiao.ids import Kind, derived_id
 from fenxiao.ledger.model import Entry, Movement, Platform, Wallet, WalletKey
 from fenxiao.ledger.post import post
+from fenxiao.ledger.projection import ProjectionStore
 from fenxiao.ledger.statement_store import StatementStore
 from fenxiao.ledger.store import LedgerStore
 from fenxiao.order.contract import PlaceOrder, WantedLine
 from fenxiao.order.model import Address, Order
 from fenxiao.order.payment import record_payment
 from fenxiao.order.place import place
+from fenxiao.reconcile.model import Reconciliation, Sums, Tally
+from fenxiao.reconcile.model import Status as ReconciliationStatus
+from fenxiao.reconcile.store import ReconciliationStore
 from fenxiao.relation.model import Invite, Standing
 from fenxiao.relation.store import InviteStore
 from fenxiao.report.daily import daily_report
@@ -34,9 +47,11 @@ from fenxiao.withdrawal import flow
 from fenxiao.withdrawal.ports import Books, Desk
 from fenxiao.withdrawal.request import Request, request_withdrawal
 from fenxiao.withdrawal.store import WithdrawalStore
+from tests.support.drafting import saved
 from tests.support.tables import template
-from tests.support.world import NOW, rule_set
+from tests.support.world import NOW, released, rule_set
 from tests.unit.order.shopfloor import ShopFloor
+from tests.unit.reconcile.fakes import FakeBills
 from tests.unit.withdrawal.harness import POLICY, FakeTransfers, ManualClock
 
 ROOT: Final = Path(__file__).parents[3]
@@ -50,6 +65,8 @@ INVITE: Final = "0000A00A"
 SESSION: Final = "session"
 """The one session of D, and of the staff member."""
 STAFF: Final = f"S{'0' * 25}1"
+DRAFTS: Final = {status: f"U{'0' * 25}{number}" for number, status in enumerate([*DraftStatus][:-1], 1)}
+"""The drafts of rule sets, by how far they have come."""
 PLACED, PAID, SHIPPED = (derived_id(Kind.ORDER, D, f"{state}-order") for state in ("placed", "paid", "shipped"))
 WITHDRAWAL, SMALL, DOUBTFUL = (derived_id(Kind.WITHDRAWAL, C, f"withdrawal-{number}") for number in (1, 2, 3))
 CASE: Final = derived_id(Kind.CASE, "withdrawal", WITHDRAWAL, "1")
@@ -62,14 +79,18 @@ class Day:
     def __init__(self) -> None:
         self.floor = floor = ShopFloor()
         self.transfers = FakeTransfers(ManualClock(NOW))
-        self.ledger = LedgerStore()
+        self.bills = FakeBills()
+        self.previews: list[str] = []
+        """Months of which a preview was asked for."""
+        self.ledger = LedgerStore(floor.clock)
         books = Books(WithdrawalStore(), self.ledger, CaseStore(), floor.clock, timedelta(hours=48))
         self.desk = Desk(books, floor.members, self.transfers, POLICY)
         self._people()
         self._goods()
-        RuleStore().publish(rule_set(), STAFF)
+        self._rules()
         self._orders()
         self._money()
+        self._months()
 
     def wallet(self, member_id: str) -> Wallet:
         return self.ledger.wallet(WalletKey(member_id))
@@ -112,6 +133,14 @@ class Day:
         address = Address(recipient="丁", phone="13800000004", region="浙江省杭州市西湖区", street="龙井路 1 号")
         self.floor.addresses.put(D, ADDRESS, address)
 
+    def _rules(self) -> None:
+        """One version in force, another from tomorrow on."""
+        tomorrow = replace(rule_set(version=2, hold_days=9), effective_from=NOW + timedelta(days=1))
+        for rules in (rule_set(), tomorrow):
+            RuleStore().publish(released(rules, STAFF))
+        for status, draft_id in DRAFTS.items():
+            saved(status, draft_id)
+
     def _orders(self) -> None:
         for state in ("placed", "paid", "shipped"):
             request = PlaceOrder(lines=[WantedLine(SKU, 1)], address_id=ADDRESS)
@@ -133,10 +162,44 @@ class Day:
             sale_fen=1_000_000,
         )
         assert post(self.ledger, fund)
+        debt = Entry(
+            collection="order#returned",
+            number=0,
+            event="refund#R1",
+            cause={"order_id": "returned"},
+            at=NOW,
+            movements=(Movement(wallet=WalletKey(A), free_fen=-5_000),),
+            platform={Platform.COMMISSION_EXPENSE: 5_000},
+            may_owe=True,
+        )
+        assert post(self.ledger, debt)
         statements = StatementStore()
-        statements.project(self.ledger.collection("order#earlier"))
+        ProjectionStore().project(self.ledger.collection("order#earlier"))
         yesterday = NOW.date() - timedelta(days=1)
         ReportStore().put(daily_report(yesterday, statements.totals(yesterday), NOW))
+        nothing = Tally(wechat=Sums(), ours=Sums())
+        ReconciliationStore().put(
+            Reconciliation(
+                day=yesterday,
+                reconciled_at=NOW,
+                status=ReconciliationStatus.BALANCED,
+                differences=0,
+                payments=nothing,
+                refunds=nothing,
+                transfers=nothing,
+            )
+        )
+        AuditStore().put(
+            AuditReport(
+                scope=Scope(),
+                started_at=NOW,
+                ended_at=NOW,
+                counts=Counts(journals=1),
+                figures=Figures(),
+                difference_count=0,
+                differences=(),
+            )
+        )
         # A month apart, so that the sums at which reviewers look begin anew.
         for number, amount_fen, days_ago in ((1, 20_000, 62), (3, 30_000, 31), (2, 1_000, 0)):
             self.floor.clock.moment = NOW - timedelta(days=days_ago)
@@ -147,6 +210,25 @@ class Day:
             if withdrawal.withdrawal_id == WITHDRAWAL:
                 flow.assess_risk(self.desk, WITHDRAWAL)
         flow.await_review(self.desk.books, WITHDRAWAL, "token-of-the-withdrawal-machine")
+
+    def _months(self) -> None:
+        """February is closed: two promoters got something."""
+        months, bonus = MonthStore(), Bonus(own_sales_fen=50_000, ladder_fen=500)
+        awards = [Award(month="2026-02", promoter_id=one, bonus=bonus, rule_version=1) for one in (B, C)]
+        months.put_lines(View.CLOSE, [Line(award, LineState.HELD) for award in awards])
+        result = MonthResult(
+            month="2026-02",
+            view=View.CLOSE,
+            state=MonthState.HELD,
+            rule_version=1,
+            revision=1,
+            computed_at=NOW,
+            on_hold=True,
+            promoters=2,
+            ladder_fen=1_000,
+            team_bonus_fen=0,
+        )
+        months.put(result)
 
 
 def event(name: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What the HTTP functions do with their sample events."""
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,15 +9,19 @@ from typing import Any
 import pytest
 
 from fenxiao import wiring
+from fenxiao.commission.draft_store import DraftStore
+from fenxiao.commission.drafts import Draft, DraftStatus
+from fenxiao.commission.store import RuleStore
 from fenxiao.identity.model import PrincipalKind
 from fenxiao.identity.store import AccountStore
 from fenxiao.order.model import OrderStatus
-from fenxiao.relation.model import Standing
+from fenxiao.relation.model import Standing, Tier
 from fenxiao.review.model import CaseStatus
 from tests.support.world import NOW
 from tests.unit.events.conftest import Invoke
 from tests.unit.events.day import (
     CASE,
+    DRAFTS,
     PAID,
     PLACED,
     PRODUCT,
@@ -56,6 +61,12 @@ class Seen:
     def member(self, member_id: str) -> Any:
         return self.day.floor.members.get(member_id)
 
+    def draft(self, draft_id: str) -> Draft:
+        return DraftStore().get(draft_id)
+
+    def status(self, was: DraftStatus) -> DraftStatus:
+        return self.draft(DRAFTS[was]).status
+
     def phone(self, member_id: str) -> bytes | None:
         return AccountStore().phone(member_id).sealed
 
@@ -66,6 +77,9 @@ class Seen:
 type Effect = Callable[[Seen], object]
 
 REFUSED: dict[str, tuple[int, str]] = {
+    "evidence-latest-checkpoint": (409, "evidence_pending"),
+    "evidence-prove-consistency": (409, "evidence_pending"),
+    "evidence-prove-journal": (409, "evidence_pending"),
     "login-create-staff-session": (401, "sign_in_failed"),
     "login-refresh": (401, "invalid_token"),
     "payment_notification-payments": (401, "notification_stale"),
@@ -74,7 +88,7 @@ REFUSED: dict[str, tuple[int, str]] = {
     "wechat_message-message": (401, "notification_bad_signature"),
     "wechat_message-verify": (401, "notification_bad_signature"),
 }
-"""Samples that cannot hold what they would need: a live token, or WeChat's signature of this very moment."""
+"""Samples that lack what they would need: a live token, WeChat's signature of this very moment, a sealed log."""
 
 DONE: dict[str, tuple[int, Effect]] = {
     "catalogue-create": (201, lambda seen: len(seen.day.floor.catalogue.listed("tea", None, 9)) == 2),
@@ -83,6 +97,9 @@ DONE: dict[str, tuple[int, Effect]] = {
     "catalogue-set-sale": (200, lambda seen: not seen.product.on_sale),
     "catalogue-stock": (200, lambda seen: seen.left() == 97),
     "documentation-openapi": (200, lambda seen: seen.json["openapi"] == "3.1.0"),
+    "evidence-public-key": (200, lambda seen: seen.text.startswith("-----BEGIN PUBLIC KEY-----")),
+    "explanation-explain-commission": (200, lambda seen: [one["amount_fen"] for one in seen.json["parts"]] == [1_000]),
+    "explanation-explain-order": (200, lambda seen: [one["level"] for one in seen.json["parts"]] == [1, 2, 3, None]),
     "documentation-page": (200, lambda seen: "<!doctype html>" in seen.text),
     "login-create-session": (201, lambda seen: AccountStore().member_id_of("openid-0a1b2c") == seen.json["member_id"]),
     "login-get-me": (200, lambda seen: seen.json["member_id"] == D),
@@ -90,6 +107,8 @@ DONE: dict[str, tuple[int, Effect]] = {
     "login-rename": (204, lambda seen: seen.member(D).nickname == "小丁"),
     "login-sign-out": (204, lambda seen: not seen.signed_in(PrincipalKind.MEMBER, D)),
     "login-sign-out-staff": (204, lambda seen: not seen.signed_in(PrincipalKind.STAFF, STAFF)),
+    "month-get-month": (200, lambda seen: [one["ladder_fen"] for one in seen.json["items"]] == [500]),
+    "month-preview-month": (202, lambda seen: seen.day.previews == ["2026-03"]),
     "order": (200, lambda seen: seen.json["order_id"] == PAID),
     "order-add": (201, lambda seen: seen.json["address_id"] in seen.day.floor.addresses.of_member(D)),
     "order-addresses": (200, lambda seen: [one["recipient"] for one in seen.json] == ["丁"]),
@@ -108,14 +127,34 @@ DONE: dict[str, tuple[int, Effect]] = {
     "referral-get-team": (200, lambda seen: seen.json["items"] == []),
     "referral-join": (200, lambda seen: seen.member(E).standings[-1].standing is Standing.PROMOTER),
     "referral-put-standing": (200, lambda seen: seen.member(C).standings[-1].standing is Standing.SUSPENDED),
-    "report": (200, lambda seen: seen.json["day"] == "2026-02-28"),
-    "rule-list-rules": (200, lambda seen: [one["version"] for one in seen.json] == [1]),
-    "rule-publish-rules": (201, lambda seen: seen.json["version"] == 2),
+    "referral-put-tier": (200, lambda seen: seen.member(C).tiers[-1].tier is Tier.GOLD),
+    "report-latest-audit": (200, lambda seen: seen.json["counts"]["journals"] == 1),
+    "report-daily": (200, lambda seen: seen.json["day"] == "2026-02-28"),
+    "report-reconciliation": (200, lambda seen: (seen.json["status"], seen.json["differences"]) == ("balanced", 0)),
+    "rule-create-draft": (201, lambda seen: seen.draft(seen.json["draft_id"]).title == "三月规则"),
+    "rule-get-draft": (200, lambda seen: seen.json["draft_id"] == DRAFTS[DraftStatus.DRAFT]),
+    "rule-get-schema": (200, lambda seen: seen.json["title"] == "佣金规则"),
+    "rule-get-simulation": (200, lambda seen: (seen.json["from"], seen.json["days"]) == ("2026-02-01", 28)),
+    "rule-judge-draft": (200, lambda seen: seen.status(DraftStatus.SIMULATED) is DraftStatus.APPROVED),
+    "rule-list-drafts": (200, lambda seen: [one["status"] for one in seen.json["items"]] == [*reversed(DRAFTS)]),
+    "rule-list-versions": (200, lambda seen: [one["state"] for one in seen.json["items"]] == ["upcoming", "in_force"]),
+    "rule-publish-draft": (201, lambda seen: (seen.json["version"], len(RuleStore().versions())) == (3, 3)),
+    "rule-put-draft": (200, lambda seen: seen.draft(DRAFTS[DraftStatus.DRAFT]).title == "四月规则"),
+    "rule-roll-back": (201, lambda seen: (seen.json["restores"], len(RuleStore().versions())) == (1, 3)),
+    "rule-simulate-draft": (202, lambda seen: (seen.json["status"], seen.json["days"]) == ("pending", 59)),
+    "rule-validate-draft": (200, lambda seen: seen.status(DraftStatus.DRAFT) is DraftStatus.VALIDATED),
     "wallet": (200, lambda seen: seen.day.wallet(C).available_fen == 49_000),
+    "wallet-export-statement": (200, lambda seen: base64.b64decode(seen.text).startswith(b"PK")),
+    "wallet-member-statement": (200, lambda seen: [one["source"] for one in seen.json["items"]] == ["earlier"]),
+    "wallet-member-wallet": (200, lambda seen: seen.json["available_fen"] == 49_000),
     "wallet-statement": (200, lambda seen: len(seen.json["items"]) == 1),
     "withdrawal-get-withdrawal": (200, lambda seen: seen.json["withdrawal_id"] == WITHDRAWAL),
     "withdrawal-list-withdrawals": (200, lambda seen: len(seen.json["items"]) == 2 and seen.json["next_cursor"]),
     "withdrawal-request-withdrawal": (201, lambda seen: seen.day.wallet(C).reserved_fen == 53_000),
+    "withdrawal_review-create-write-off": (
+        201,
+        lambda seen: (seen.json["kind"], seen.json["facts"]["debt_fen"]) == ("write_off", 5_000),
+    ),
     "withdrawal_review-decide-case": (
         201,
         lambda seen: seen.day.desk.books.cases.file(CASE).case.status is CaseStatus.APPROVED,
@@ -165,3 +204,14 @@ def test_payment_notification_is_taken_in_once_it_is_signed(invoke: Invoke, day:
 
     assert answer["statusCode"] == 204, answer["body"]
     assert day.order(PLACED).status is OrderStatus.PAID
+
+
+def test_evidence_is_given_once_the_log_is_sealed(invoke: Invoke) -> None:
+    assert invoke("evidence_seal", event("evidence_seal"))["sealed"] >= 1
+    proof, consistency, checkpoint = (
+        json.loads(invoke("evidence", event(f"evidence-{name}"))["body"])
+        for name in ("prove-journal", "prove-consistency", "latest-checkpoint")
+    )
+    assert (proof["journal"]["collection"], proof["leaf_index"]) == ("order#earlier", 0)
+    assert consistency == {"from_size": 1, "to_size": 1, "path": []}
+    assert proof["checkpoint"] == checkpoint

@@ -1,16 +1,20 @@
 """What streams, schedules, tasks and direct invocations do with their sample events."""
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fenxiao import wiring
 from fenxiao.aws.clients import client
+from fenxiao.commission.follow import follow
+from fenxiao.commission.month_result import View
 from fenxiao.identity.model import PrincipalKind, Session
 from fenxiao.identity.store import StaffStore
 from fenxiao.identity.tokens import claims, sign
 from fenxiao.ledger.model import Wallet
+from fenxiao.ledger.projection import ProjectionStore
 from fenxiao.ledger.statement_store import StatementStore
 from fenxiao.order.delivery import receive
 from fenxiao.order.model import OrderStatus
@@ -35,6 +39,7 @@ from tests.unit.events.day import (
     Day,
     event,
 )
+from tests.unit.reconcile.fakes import payment_row
 
 
 def put_images(table: str, sample: dict[str, Any]) -> None:
@@ -81,10 +86,10 @@ def test_shipment_and_refund_are_carried_to_wechat(invoke: Invoke, day: Day, res
 
 
 def test_journal_becomes_a_statement_line_once(invoke: Invoke, day: Day, resources: dict[str, str]) -> None:
-    before = len(StatementStore().lines(C, 99, None)[0])
+    before = len(list(StatementStore().lines(C, None, 99)))
     for _ in range(2):
         invoke("ledger_projection", event("ledger_projection"))
-    lines, _ = StatementStore().lines(C, 99, None)
+    lines = list(StatementStore().lines(C, None, 99))
     assert len(lines) == before + 1
     assert (lines[0].event, lines[0].available_fen, lines[0].reserved_fen) == ("reserve", -1_000, 1_000)
     assert parked(resources) == 0
@@ -128,6 +133,15 @@ def test_received_order_settles_after_its_hold(invoke: Invoke, day: Day) -> None
     assert day.wallet(B) == Wallet(held_fen=500, available_fen=500), "the other paid order is earned and held"
 
 
+def test_months_are_previewed_until_they_close(invoke: Invoke, day: Day) -> None:
+    ProjectionStore().project(follow(SHIPPED, day.floor.orders, day.ledger, wiring.rules()))
+    day.floor.clock.moment = datetime(2026, 3, 2, 4, 30, tzinfo=UTC)
+    invoke("month_close", event("month_close"))
+    invoke("month_close", {"preview": "2026-02"})
+    previews = wiring.months().results(View.PREVIEW)
+    assert {month: result.rule_version for month, result in previews.items()} == {"2026-02": 1, "2026-03": 1}
+
+
 def test_stuck_withdrawal_is_started(invoke: Invoke, day: Day, resources: dict[str, str]) -> None:
     day.floor.clock.advance(hours=1)
     assert invoke("withdrawal_sweeper", event("withdrawal_sweeper")) == {"faults": 0}
@@ -139,6 +153,34 @@ def test_reports_of_ended_days_are_produced(invoke: Invoke, day: Day) -> None:
     assert invoke("scheduled_report", event("scheduled_report")) == {"produced": ["2026-03-01", "2026-03-02"]}
     assert wiring.reports().last_day() is not None
     assert invoke("scheduled_report", event("scheduled_report")) == {"produced": []}
+
+
+def test_bills_of_wechat_are_compared_with_the_books(invoke: Invoke, day: Day) -> None:
+    paid, shipped = (payment_row(day.order(order_id)) for order_id in (PAID, SHIPPED))
+    day.bills.put(date(2026, 3, 1), [paid, replace(shipped, amount_fen=9_999)])
+    day.floor.clock.moment = day.order(PAID).placed_at + timedelta(days=1)
+    assert invoke("reconciliation", event("reconciliation")) == {"differences": {"2026-03-01": 1}}
+    assert invoke("reconciliation", event("reconciliation")) == {"differences": {}}
+    (case,), _ = wiring.cases().queue("reconcile_difference", CaseStatus.OPEN, 10, None)
+    assert (case.facts["reference"], case.facts["wechat_fen"], case.facts["our_fen"]) == (SHIPPED, 9_999, 10_000)
+
+
+def test_log_is_sealed_once_a_day(invoke: Invoke, day: Day) -> None:
+    assert invoke("evidence_seal", event("evidence_seal")) == {"sealed": wiring.projection().log_size()}
+    assert invoke("evidence_seal", event("evidence_seal")) == {"sealed": None}
+    day.floor.clock.advance(days=1)
+    assert invoke("evidence_seal", event("evidence_seal")) == {"sealed": wiring.projection().log_size()}
+
+
+def test_log_that_was_tampered_with_is_not_sealed_and_opens_a_case(invoke: Invoke, day: Day) -> None:
+    invoke("evidence_seal", event("evidence_seal"))
+    client("s3").put_object(Bucket="evidence", Key="tile/0/0.p/1", Body=b"x" * 32)
+    for _ in range(2):
+        day.floor.clock.advance(days=1)
+        assert invoke("evidence_seal", event("evidence_seal")) == {"sealed": None}
+    (case,), _ = wiring.cases().queue("evidence_mismatch", CaseStatus.OPEN, 10, None)
+    assert case.facts["what"] == "the tiles do not have the root that was signed last"
+    assert case.subject_id == case.facts["after"] == "2026-03-01"
 
 
 # --- tasks of the machines, in the order of their stories

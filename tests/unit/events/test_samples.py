@@ -26,7 +26,7 @@ def triggers() -> Iterator[str]:
         function = resource["Properties"]["CodeUri"].removeprefix("functions/").rstrip("/")
         if function in OPERATIONS:
             several = [kebab(one.view.__name__) for one in OPERATIONS[function]]
-        elif function == "payout":
+        elif function in ("payout", "simulation"):
             several = [kebab(action) for action in module_of(function).ACTIONS]
         else:
             several = [kebab(name) for name in resource["Properties"].get("Events", {})]

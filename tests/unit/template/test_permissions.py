@@ -17,6 +17,8 @@ TASK_TOKEN_ACTIONS: Final = {"states:SendTaskSuccess"}
 """Step Functions knows no resource for a task token, so these alone may name every one."""
 RESOURCE_FORMS: Final = {
     "dynamodb": r"\w+Table\.Arn|\$\{\w+Table\.Arn\}/index/\*",
+    "lambda": r"\w+Function\.Arn",
+    "s3": r"\w+Bucket\.Arn|\$\{\w+Bucket\.Arn\}/\*",
     "secretsmanager": r"\w+SecretArn",
     "sqs": r"\w+ParkedQueue\.Arn",
     "states": r"\w+Machine",
@@ -38,7 +40,7 @@ def test_roles_allow_named_actions_only() -> None:
     for folder, actions, _ in statements():
         assert actions, folder
         for action in actions:
-            assert re.fullmatch(r"[a-z]+:[A-Z]\w+", action), (folder, action)
+            assert re.fullmatch(r"[a-z0-9]+:[A-Z]\w+", action), (folder, action)
 
 
 def test_roles_name_their_resources() -> None:

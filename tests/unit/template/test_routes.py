@@ -5,8 +5,9 @@ import json
 import pytest
 
 from fenxiao.http.api import Auth
+from fenxiao.ledger.export import XLSX
 from infra import openapi
-from tests.unit.template.resources import api_events, functions
+from tests.unit.template.resources import api_events, data, functions
 
 OPERATIONS = {(name, one.method, one.path): one.auth for name, many in openapi.operations().items() for one in many}
 
@@ -32,6 +33,12 @@ def test_no_two_events_route_the_same() -> None:
 def test_public_operations_and_only_those_do_without_the_authorizer() -> None:
     for route, authorizer in routed().items():
         assert authorizer == ("NONE" if OPERATIONS[route] is Auth.PUBLIC else None), route
+
+
+def test_gateway_gives_out_the_media_type_of_the_export_as_bytes() -> None:
+    """In the template `~1` stands for a slash."""
+    types = data()["Resources"]["Api"]["Properties"]["BinaryMediaTypes"]
+    assert [one.replace("~1", "/") for one in types] == [XLSX]
 
 
 @pytest.mark.parametrize("name", ["openapi.json", "index.html"])
