@@ -107,7 +107,7 @@ def rules() -> "RuleStore":
     """Return the rule versions."""
     from fenxiao.commission.store import RuleStore
 
-    return RuleStore()
+    return RuleStore(lambda: clock().now().timestamp())
 
 
 @cache

@@ -33,16 +33,16 @@ class RuleItem(Item):
 class RuleStore:
     """Published versions; reads are cached for a minute, since versions never change."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Begin with an empty cache."""
-        self._monotonic = monotonic
+    def __init__(self, seconds: Callable[[], float] = time.monotonic) -> None:
+        """Begin with an empty cache, whose age is measured by this clock: business time's, where that can be moved."""
+        self._seconds = seconds
         self._read_at = 0.0
         self._versions: tuple[RuleSet, ...] | None = None
 
     def versions(self) -> tuple[RuleSet, ...]:
         """Return all versions, oldest first."""
-        if self._versions is None or self._monotonic() - self._read_at > _CACHE_SECONDS:
-            self._read_at = self._monotonic()
+        if self._versions is None or self._seconds() - self._read_at > _CACHE_SECONDS:
+            self._read_at = self._seconds()
             self._versions = tuple(version.rules for version in self.history())
         return self._versions
 
