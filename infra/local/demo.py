@@ -18,14 +18,19 @@ The figures, worked out by hand
 
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
+from urllib.request import urlopen
 
 from infra.local.api_client import Caller, Sandbox, idempotency_key, member, send, staff, wait_for
+from infra.local.emulator import ROOT
 from infra.local.stack import Stack, running_or_new_stack
 
 TEAPOTS_FEN: Final = 1_319_834
@@ -38,6 +43,7 @@ SMALL_FEN, LARGE_FEN, LARGE_TAX_FEN, LARGE_NET_FEN = 5_000, 90_000, 2_000, 88_00
 WITHDRAWN_FEN: Final = 95_000
 REMAINING_FEN: Final = {"C": 15_586, "B": 52_793, "A": 21_396}
 
+_TIMEOUT_SECONDS: Final = 10
 _DAY_SECONDS: Final = 86_400
 _HOLD_SECONDS: Final = 8 * _DAY_SECONDS
 
@@ -62,6 +68,11 @@ class Story:
         right = actual_fen == expected_fen
         self.faults += not right
         print(f"    {_pad(what, 44)}{_yuan(actual_fen)}  {'✓' if right else f'✗ expected {_yuan(expected_fen)}'}")
+
+    def test(self, what: str, holds: bool) -> None:  # noqa: FBT001 - what and whether it holds read well in this order
+        """Tell whether something is as it should be."""
+        self.faults += not holds
+        print(f"    {_pad(what, 60)}{'✓' if holds else '✗'}")
 
     def check_wallet(self, name: str, wallet: Mapping[str, int], available_fen: int) -> None:
         """Compare a whole wallet, in which nothing but the available figure may be other than zero."""
@@ -122,6 +133,7 @@ def tell(stack: Stack) -> int:
     _settle(story, cast, order_id)
     _withdraw(story, cast)
     summary = _report(story, cast, first_day)
+    _prove(story, cast, order_id)
     agreed = summary == {
         "paid_fen": PAID_FEN,
         "refunded_fen": TEA_FEN,
@@ -282,6 +294,30 @@ def _report(story: Story, cast: Cast, first_day: date) -> dict[str, Any]:
         and owed_fen == summary["commission_fen"] - summary["withdrawn_fen"]
     )
     return summary
+
+
+def _prove(story: Story, cast: Cast, order_id: str) -> None:
+    """Let a commission explain itself, read what the audit found, and verify a proof with the public key alone."""
+    story.chapter("说明与证明  Explained, audited, proved")
+    promoter = cast.people["C"]
+    (part,) = promoter.get(f"/orders/{order_id}/commissions/explain")["parts"]
+    for sentence in part["sentences"]:
+        story.tell(sentence)
+    story.check("C 佣金说明 explained", part["amount_fen"], LEFT_FEN["C"])
+    audit = cast.finance.get("/staff/audits/latest")
+    story.test(
+        f"核对 {audit['counts']['journals']} 笔分录，差异 {audit['difference_count']}", not audit["difference_count"]
+    )
+    proof = promoter.get(f"/evidence/order~{order_id}~0")
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "proof.json").write_text(json.dumps(proof), encoding="utf-8")
+        with urlopen(f"{cast.api_url}/evidence/key", timeout=_TIMEOUT_SECONDS) as key:  # noqa: S310 - our own stack
+            Path(directory, "key.pem").write_bytes(key.read())
+        command = [sys.executable, "-m", "infra.verify_evidence", "proof.json", "--key", "key.pem"]
+        source = os.pathsep.join((str(ROOT), str(ROOT / "layers" / "fenxiao")))
+        environment = {"PYTHONPATH": source, "PATH": os.environ["PATH"]}
+        done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+    story.test("存证：C 的分录在已签名的 Merkle 日志中（离线验证）", done.returncode == 0)
 
 
 def _day(cast: Cast) -> date:
