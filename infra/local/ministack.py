@@ -55,6 +55,7 @@ def main() -> None:
     start_an_execution_once_per_name()
     fail_a_callback_task_whose_function_fails()
     time_out_a_task_without_heartbeat()
+    read_the_fields_of_a_distributed_map_as_jsonata()
     keep_time_to_live()
     keep_reserved_concurrency()
     keep_object_lock()
@@ -376,6 +377,32 @@ def fail_task(token: str | None, error: str, cause: str) -> None:
     if waiting:
         waiting["error"] = {"Error": error, "Cause": cause}
         waiting["event"].set()
+
+
+def read_the_fields_of_a_distributed_map_as_jsonata() -> None:
+    """Stock MiniStack takes a distributed map's `ItemReader` and `Output` for JSONPath, in a JSONata machine too.
+
+    Here they are evaluated; stock MiniStack is left to run an execution for each item.
+    """
+
+    def build(stock: Stock) -> Stock:
+        def run(
+            state_def: Json, raw_input: object, effective: object, iterator: Json, execution: Json, ctx: Json
+        ) -> tuple[object, object]:
+            if step_functions._state_query_language(state_def, ctx) != "JSONata":
+                return cast("tuple[object, object]", stock(state_def, raw_input, effective, iterator, execution, ctx))
+            reader = step_functions._apply_jsonata_template(state_def["ItemReader"], raw_input, ctx)
+            plain = {name: value for name, value in state_def.items() if name not in ("Assign", "Output")}
+            answer = stock({**plain, "ItemReader": reader}, raw_input, effective, iterator, execution, ctx)
+            results, following = cast("tuple[object, object]", answer)
+            output = step_functions._apply_jsonata_output(state_def, raw_input, ctx, result=results, default=results)
+            step_functions._apply_state_assign(state_def, raw_input, ctx, result=results)
+            return output, following
+
+        return run
+
+    parameters = "state_def raw_input effective iterator execution ctx"
+    replace(step_functions, "_run_distributed_map", parameters, build)
 
 
 # --- CloudFormation -------------------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """The engines on which the stores must behave alike, each put behind the process's own clients."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import batched
 from typing import Any, Final
 
@@ -84,12 +86,23 @@ def refusal(job: Callable[[], object], *expected: type[Exception]) -> type[Excep
 def memory_tables() -> Iterator[MemoryEngine]:
     """Run with all tables in this process; the engine's own switches (faults, stream) are at hand."""
     _forget_clients()
-    memory = MemoryEngine()
+    memory = _memory_engine()
     with pytest.MonkeyPatch.context() as session:
         session.setattr(clients, "_session", lambda: memory)
-        create_tables(clients.client("dynamodb"))
-        yield memory
+        try:
+            yield memory
+        finally:
+            memory.clear()
+            memory.faults, memory.now = None, time.time
     _forget_clients()
+
+
+@cache
+def _memory_engine() -> MemoryEngine:
+    """Return the process's one engine with its tables: its client alone takes longer to make than most tests run."""
+    memory = MemoryEngine()
+    create_tables(memory.client)
+    return memory
 
 
 @contextmanager

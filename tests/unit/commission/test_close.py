@@ -30,7 +30,7 @@ from fenxiao.review.model import CaseStatus, Reviewer, Verdict
 from tests.support.world import NOW, released, rule_set
 from tests.unit.order.shopfloor import REVIEW_TIME, ShopFloor
 
-pytestmark = [pytest.mark.usefixtures("tables"), pytest.mark.rule("M19")]
+pytestmark = [pytest.mark.usefixtures("tables"), pytest.mark.rule("M19"), pytest.mark.moto]
 
 BUCKET = "lake"
 MONTH = "2026-03"

@@ -20,7 +20,7 @@ def explained(
 ) -> Explained:
     books = Books()
     books.follow(order, refunds, rules, settlement)
-    return explain(order, refunds, books.journals["order#T1"], rules)
+    return explain(order, refunds, books.journals.get("order#T1", []), rules)
 
 
 def said(of: Explained, member_id: str, tax_class: TaxClass = TaxClass.COMMISSION) -> list[str]:

@@ -39,6 +39,8 @@ from tests.unit.events.day import (
 from tests.unit.events.test_samples import NAMES, OPERATIONS
 from tests.unit.wechat.wechat_side import Platform
 
+pytestmark = pytest.mark.moto
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:

@@ -21,6 +21,8 @@ from tests.contract.entries import earn, settle
 from tests.support.evidence import SealedWorld
 from tests.support.http import Answer, call
 
+pytestmark = pytest.mark.moto
+
 
 @dataclass
 class Books:

@@ -15,6 +15,8 @@ from fenxiao.ledger.log_store import LogKey
 from fenxiao.ledger.merkle import HASH_BYTES
 from tests.support.evidence import SealedWorld, create_key, made_up_leaves, naive_root
 
+pytestmark = pytest.mark.moto
+
 LAST = "checkpoint/2026-03-02.json"
 """The checkpoint of the first day that `SealedWorld` seals."""
 

@@ -16,6 +16,8 @@ from fenxiao.order.prepay import prepay
 from fenxiao.order.refunding import create_refund, record_refund
 from tests.unit.order.shopfloor import ShopFloor
 
+pytestmark = pytest.mark.moto
+
 WRITES = ("PutItem", "UpdateItem", "TransactWriteItems")
 
 

@@ -13,6 +13,8 @@ from tests.support.http import CONTEXT, Answer, call
 from tests.unit.identity.fakes import FakeMiniProgram
 from tests.unit.relation.village import PERMANENT, Village
 
+pytestmark = pytest.mark.moto
+
 
 @pytest.fixture(autouse=True)
 def _wired(village: Village, monkeypatch: pytest.MonkeyPatch) -> None:

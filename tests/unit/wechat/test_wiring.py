@@ -16,6 +16,8 @@ from fenxiao.wechat.shipping import WeChatShipping
 from fenxiao.wechat.transfer import WeChatTransfers
 from tests.unit.wechat.wechat_side import Platform, Server
 
+pytestmark = pytest.mark.moto
+
 FACTORIES = {
     wiring.pay: WeChatPay,
     wiring.refunds: WeChatRefunds,
