@@ -107,8 +107,9 @@ class Rulebook:
         if not self.reaches_minimum(sale, left_fens):
             return []
         tiers = tuple([None if level.barrier else level.tier for level in levels])
-        rows, products, cap_bps = self._rows_for(tiers, first=sale.first_order), self._products, self.terms.cap_bps
-        shares = []
+        rows = self._rows.get((tiers, sale.first_order)) or self._rows_of(tiers, first=sale.first_order)
+        products, cap_bps = self._products, self.terms.cap_bps
+        shares: list[LineShares] = []
         for number, (line, left) in enumerate(zip(sale.lines, left_fens, strict=True)):
             if not left or not line.earns:
                 continue
@@ -134,7 +135,7 @@ class Rulebook:
         """
         levels = self.levels(sale)
         lines = self.line_shares(sale, left_fens, levels)
-        totals = [sum(fens) for fens in zip(*[one.level_fens for one in lines], strict=True)]
+        totals = map(sum, zip(*[one.level_fens for one in lines], strict=True))
         shares = {WalletKey(level.member_id): fen for level, fen in zip(levels, totals, strict=False) if fen}
         back = sum([one.cashback_fen for one in lines])
         if back:
@@ -159,8 +160,8 @@ class Rulebook:
         override = self.override(line, tier)
         return override.rates_bps if override else self.terms.base_bps
 
-    def _rows_for(self, tiers: tuple[Tier | None, ...], *, first: bool) -> dict[Kind, Row]:
-        """Return the rows that are known of these tiers, by kind of line."""
+    def _rows_of(self, tiers: tuple[Tier | None, ...], *, first: bool) -> dict[Kind, Row]:
+        """Return where the rows of these tiers are remembered, by kind of line."""
         if self._row_count >= _MAX_ROWS:
             self._rows.clear()
             self._row_count = 0
@@ -173,7 +174,7 @@ class Rulebook:
             rates.append(of_tier[level] if level < len(of_tier) else 0)
         cashback = self.terms.cashback_bps if first else 0
         row = Row(tuple(rates), cashback, sum(rates) + cashback > self.terms.cap_bps)
-        self._rows_for(tiers, first=first)[kind] = row
+        self._rows_of(tiers, first=first)[kind] = row
         self._row_count += 1
         return row
 
