@@ -392,8 +392,9 @@ def read_the_fields_of_a_distributed_map_as_jsonata() -> None:
             if step_functions._state_query_language(state_def, ctx) != "JSONata":
                 return cast("tuple[object, object]", stock(state_def, raw_input, effective, iterator, execution, ctx))
             reader = step_functions._apply_jsonata_template(state_def["ItemReader"], raw_input, ctx)
-            plain = {name: value for name, value in state_def.items() if name not in ("Assign", "Output")}
-            answer = stock({**plain, "ItemReader": reader}, raw_input, effective, iterator, execution, ctx)
+            plain: Json = {name: value for name, value in state_def.items() if name not in ("Assign", "Output")}
+            plain["ItemReader"] = reader
+            answer = stock(plain, raw_input, effective, iterator, execution, ctx)
             results, following = cast("tuple[object, object]", answer)
             output = step_functions._apply_jsonata_output(state_def, raw_input, ctx, result=results, default=results)
             step_functions._apply_state_assign(state_def, raw_input, ctx, result=results)
@@ -453,8 +454,8 @@ def keep_object_lock() -> None:
             configuration = cast("Json", props.get("ObjectLockConfiguration") or {})
             rule = cast("Json", configuration.get("Rule") or {})
             retention = cast("Json", rule.get("DefaultRetention") or {})
-            amounts = {unit: int(str(retention[unit])) for unit in ("Days", "Years") if unit in retention}
-            default = {"Mode": retention["Mode"], **amounts} if retention else None
+            amounts: Json = {unit: int(str(retention[unit])) for unit in ("Days", "Years") if unit in retention}
+            default: Json | None = {"Mode": retention["Mode"], **amounts} if retention else None
             s3._bucket_object_lock[bucket_name] = {"enabled": True, "default_retention": default}
 
     after_create("AWS::S3::Bucket", apply)

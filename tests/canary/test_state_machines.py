@@ -64,3 +64,19 @@ def test_callback_task_fails_with_its_function(canary: Canary) -> None:
     execution = start(canary, "WaitingMachineArn", uuid.uuid4().hex, action="fail")
 
     assert output(canary, execution) == "the function failed"
+
+
+def test_distributed_map_reads_its_items_where_the_input_says_and_shapes_its_output(canary: Canary) -> None:
+    items = [{"amount_fen": fen} for fen in (1, 20, 300)]
+    bucket = canary.outputs["BucketName"]
+    canary.emulator.client("s3").put_object(Bucket=bucket, Key="items.json", Body=json.dumps(items).encode())
+
+    execution = start(canary, "MappingMachineArn", uuid.uuid4().hex, key="items.json")
+
+    assert output(canary, execution) == {"sum_fen": 642, "key": "items.json"}
+
+
+def test_distributed_map_without_its_items_fails(canary: Canary) -> None:
+    execution = start(canary, "MappingMachineArn", uuid.uuid4().hex, key="nowhere.json")
+
+    assert output(canary, execution) == "an item failed"

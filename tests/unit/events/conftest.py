@@ -54,7 +54,7 @@ def resources(day: Day, platform: Platform) -> dict[str, str]:
     found |= {"EvidenceBucket": "evidence", "EvidenceKey.Arn": create_key()}
     client("s3").create_bucket(Bucket="lake")
     found |= {"LakeBucket": "lake", "MonthCloseFunction": "month-close"}
-    for name in ("WithdrawalMachine", "ManualReviewMachine"):
+    for name in ("WithdrawalMachine", "ManualReviewMachine", "SimulationMachine"):
         machine = client("stepfunctions").create_state_machine(
             name=name,
             definition='{"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}',

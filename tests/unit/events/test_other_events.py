@@ -9,7 +9,9 @@ from msgspec.structs import replace
 from fenxiao import wiring
 from fenxiao.aws.clients import client
 from fenxiao.commission.follow import follow
+from fenxiao.commission.lake import cut, lake_order
 from fenxiao.commission.month_result import View
+from fenxiao.commission.simulation_store import SimulationStatus, SimulationStore
 from fenxiao.identity.model import PrincipalKind, Session
 from fenxiao.identity.store import StaffStore
 from fenxiao.identity.tokens import claims, sign
@@ -22,6 +24,7 @@ from fenxiao.relation.store import TeamStore
 from fenxiao.review.decisions import decide
 from fenxiao.review.model import CaseStatus, Reviewer, Verdict
 from fenxiao.withdrawal.model import ReturnReason, Status
+from tests.support.world import NOW, paid_order
 from tests.unit.events.conftest import Invoke
 from tests.unit.events.day import (
     CASE,
@@ -40,6 +43,8 @@ from tests.unit.events.day import (
     event,
 )
 from tests.unit.reconcile.fakes import payment_row
+
+pytestmark = pytest.mark.moto
 
 
 def put_images(table: str, sample: dict[str, Any]) -> None:
@@ -104,10 +109,14 @@ def test_new_line_puts_a_member_into_teams(invoke: Invoke, day: Day, resources: 
     assert parked(resources) == 0
 
 
-def test_new_withdrawal_and_new_case_start_their_machines(invoke: Invoke, day: Day, resources: dict[str, str]) -> None:
+def test_new_withdrawal_case_and_simulation_start_their_machines(
+    invoke: Invoke, day: Day, resources: dict[str, str]
+) -> None:
     for _ in range(2):
         invoke("workflow_dispatch", event("workflow_dispatch-withdrawals"))
         invoke("workflow_dispatch", event("workflow_dispatch-cases"))
+        invoke("workflow_dispatch", event("workflow_dispatch-simulations"))
+    assert started(resources, "SimulationMachine") == [event("simulation-prepare")["simulation_id"]]
     assert started(resources, "WithdrawalMachine") == [SMALL]
     assert started(resources, "ManualReviewMachine") == [CASE]
     assert parked(resources) == 0
@@ -221,6 +230,30 @@ def test_task_returns_the_funds(invoke: Invoke, day: Day) -> None:
         available_fen=before.available_fen + 30_000, reserved_fen=before.reserved_fen - 30_000
     )
     assert day.desk.books.withdrawals.get(DOUBTFUL).return_reason is ReturnReason.SUSPENDED
+
+
+def test_tasks_simulate_a_draft_on_the_orders_of_the_lake(invoke: Invoke, day: Day, resources: dict[str, str]) -> None:
+    sample = event("simulation-count")
+    paid_at = NOW - timedelta(days=19)
+    order = paid_order(10_000, 2_000)
+    assert order.payment
+    kept = lake_order(replace(order, payment=replace(order.payment, paid_at=paid_at)))
+    assert kept
+    key, _, _ = sample["batch"]["lake_days"][0]["parts"][0]
+    client("s3").put_object(Bucket=resources["LakeBucket"], Key=key, Body=b"".join(cut([kept])))
+    assert invoke("simulation", event("simulation-prepare")) == {"next": "finish"}, "nothing was paid in that month"
+    for name in ("simulation-count", "simulation-finish"):
+        assert invoke("simulation", event(name)) is None
+    done = SimulationStore().simulation(sample["batch"]["simulation_id"])
+    assert done.status is SimulationStatus.DONE
+    assert done.result is not None
+    assert (done.result.total.orders, done.result.total.cost.draft_fen) == (1, 1_200 + 600 + 240)
+
+
+def test_task_notes_why_a_simulation_failed(invoke: Invoke, day: Day) -> None:
+    assert invoke("simulation", event("simulation-fail")) is None
+    failed = SimulationStore().simulation(event("simulation-fail")["simulation_id"])
+    assert (failed.status, failed.failure) == (SimulationStatus.FAILED, "模拟期间订单数据有更新，请重新模拟")
 
 
 def test_every_way_of_a_withdrawal_is_told_of_one_that_is_there(day: Day) -> None:

@@ -100,5 +100,11 @@ def test_simulation_machine_reads_its_own_batches_and_starts_its_own_children_on
     children = data()["Resources"]["SimulationMachineMapPolicy"]["Properties"]
     assert children["Roles"] == ["SimulationMachineRole"]
     assert children["PolicyDocument"]["Statement"] == [
-        {"Effect": "Allow", "Action": "states:StartExecution", "Resource": "SimulationMachine"}
+        {"Effect": "Allow", "Action": "states:StartExecution", "Resource": "SimulationMachine"},
+        {
+            "Effect": "Allow",
+            "Action": ["states:DescribeExecution", "states:StopExecution"],
+            "Resource": "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
+            ":execution:${SimulationMachine.Name}/*",
+        },
     ]

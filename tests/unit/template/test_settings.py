@@ -132,6 +132,26 @@ def test_tables_are_kept_encrypted_and_restorable() -> None:
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
 
 
+def test_buckets_are_private_encrypted_and_reached_by_tls_alone() -> None:
+    buckets = of_type("AWS::S3::Bucket")
+    assert buckets
+    for name, bucket in buckets.items():
+        (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert rule == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}, name
+        assert len(bucket["PublicAccessBlockConfiguration"]) == 4, name
+        assert all(bucket["PublicAccessBlockConfiguration"].values()), name
+        (policy,) = [one for one in of_type("AWS::S3::BucketPolicy").values() if one["Bucket"] == name]
+        denials = {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [f"{name}.Arn", f"${{{name}.Arn}}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+        assert repr(denials) in repr(policy["PolicyDocument"]["Statement"]), name
+
+
 def test_every_table_has_its_variable() -> None:
     variables = data()["Globals"]["Function"]["Environment"]["Variables"]
     tables = {name: table for name, table in variables.items() if name.endswith("_TABLE")}
