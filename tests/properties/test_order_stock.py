@@ -55,7 +55,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=settings().max_examples // 5)  # each goes through the tables
+@settings(max_examples=min(settings().max_examples // 5, 200))  # each goes through the tables
 @given(stock=st.integers(0, 30), course=steps)
 def test_no_course_of_orders_loses_or_makes_a_piece(
     floor: ShopFloor, stock: int, course: list[tuple[str, int]]

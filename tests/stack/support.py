@@ -4,10 +4,10 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from http import HTTPMethod
 from itertools import pairwise
@@ -331,6 +331,28 @@ class World:
         """Suspend or reinstate a promoter."""
         body = {"standing": standing, "reason": "测试"}
         self.operations.call(HTTPMethod.PUT, f"/staff/members/{person.member_id}/standing", body)
+
+    @contextmanager
+    def rules(self, title: str, terms: Json) -> Iterator[None]:
+        """Publish rules, which take effect five minutes later, and put those of the demo shop back afterwards."""
+        draft = self.operations.post("/rules/drafts", {"title": title, "terms": terms})
+        path = f"/rules/{draft['draft_id']}"
+        self.operations.post(f"{path}/validate")
+        yesterday = (self.now() - timedelta(days=1)).date().isoformat()
+        self.operations.post(f"{path}/simulate", {"from": yesterday, "to": yesterday})
+
+        def simulated() -> Json | None:
+            found: Json = self.operations.get(path)
+            return found if found["status"] == "simulated" else None
+
+        revision = wait_for("the simulation", simulated, TIMEOUT_SECONDS)["revision"]
+        self.finance_lead.post(f"{path}/approval", {"revision": revision, "verdict": "approve", "comment": "同意"})
+        self.operations.post(f"{path}/publication", {})
+        try:
+            yield
+        finally:
+            self.finance_lead.post("/rules/rollback", {"to_version": 1, "reason": "测试结束"})
+            self.sandbox.advance(6 * MINUTE)
 
     # --- what WeChat holds
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import pytest
@@ -27,22 +27,8 @@ _MAX_RUNS: Final = 6
 def _bonuses_from_the_next_month_on(world: World) -> Iterator[None]:
     """Publish the rules within a month, and put those of the demo shop back afterwards."""
     world.start_of_month()
-    draft = world.operations.post("/rules/drafts", {"title": "月度奖励", "terms": TERMS})
-    path = f"/rules/{draft['draft_id']}"
-    world.operations.post(f"{path}/validate")
-    yesterday = (world.now() - timedelta(days=1)).date().isoformat()
-    world.operations.post(f"{path}/simulate", {"from": yesterday, "to": yesterday})
-
-    def simulated() -> Json | None:
-        found: Json = world.operations.get(path)
-        return found if found["status"] == "simulated" else None
-
-    revision = wait_for("the simulation", simulated, TIMEOUT_SECONDS)["revision"]
-    world.finance_lead.post(f"{path}/approval", {"revision": revision, "verdict": "approve", "comment": "同意"})
-    world.operations.post(f"{path}/publication", {})
-    yield
-    world.finance_lead.post("/rules/rollback", {"to_version": 1, "reason": "测试结束"})
-    world.sandbox.advance(6 * MINUTE)
+    with world.rules("月度奖励", TERMS):
+        yield
 
 
 def month_of(moment: datetime) -> str:

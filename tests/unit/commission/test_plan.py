@@ -1,11 +1,14 @@
+from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
 from msgspec.structs import replace
 
 from fenxiao.commission.plan import Settlement, plan
 from fenxiao.commission.rules import SelfPurchase
+from fenxiao.ledger.errors import ContradictionError
 from fenxiao.ledger.model import Wallet
-from fenxiao.order.model import RefundStatus
+from fenxiao.order.model import Denial, Order, RefundStatus
 from fenxiao.relation.model import Standing
 from tests.support.world import NOW, Books, line, paid_order, refund, rule_set, shares
 
@@ -88,3 +91,70 @@ def test_a_suspended_beneficiary_is_withheld_and_released_later_less_what_was_re
 def test_a_line_stays_under_its_cap_to_the_fen() -> None:
     rules = rule_set(base_bps=(300, 201), cap_bps=500)
     assert shares(paid_order(10_000, chain=("C", "B")), [10_000], rules) == {"C": 299, "B": 200}
+
+
+@pytest.mark.rule("M16")
+def test_denial_takes_back_what_is_held_and_what_was_settled() -> None:
+    books, order, rules = Books(), paid_order(10_000), rule_set()
+    books.follow(order, [], rules, Settlement(NOW, frozenset({"C"})))
+    denied = replace(order, denial=Denial(case_id="C1", at=NOW))
+    (journal,) = books.follow(denied, [], rules)
+    assert (journal.event, books.wallet("C"), books.wallet("B")) == ("deny", Wallet(), Wallet())
+    (journal,) = books.follow(denied, [refund(order, 5_000)], rules)
+    assert (journal.event, journal.postings, journal.sale_fen) == ("refund#R1", (), -5_000)
+    assert books.follow(denied, [refund(order, 5_000)], rules, Settlement(NOW)) == [], "nobody has anything to release"
+
+
+@pytest.mark.rule("M16")
+def test_denial_that_is_known_before_the_refund_and_the_earning_comes_after_them() -> None:
+    books, order = Books(), paid_order(10_000)
+    denied = replace(order, denial=Denial(case_id="C1", at=NOW))
+    journals = books.follow(denied, [refund(order, 5_000)], rule_set(), Settlement(NOW))
+    assert [journal.event for journal in journals] == ["earn", "refund#R1", "deny", "settle"]
+    assert books.wallet("C") == Wallet()
+
+
+@pytest.mark.rule("M17")
+def test_refund_of_all_that_was_withheld_leaves_nothing_to_release() -> None:
+    books, order, rules = Books(), paid_order(10_000), rule_set()
+    books.follow(order, [], rules, Settlement(NOW, frozenset({"C"})))
+    journals = books.follow(order, [refund(order, 10_000)], rules, Settlement(NOW))
+    assert [journal.event for journal in journals] == ["refund#R1"]
+
+
+@pytest.mark.rule("M3")
+@pytest.mark.parametrize(
+    ("change", "event"),
+    [
+        (lambda order: replace(order, lines=paid_order(20_000).lines), "earn"),
+        (lambda order: replace(order, payment=replace(order.payment, transaction_id="4200000002")), "earn"),
+        (lambda order: replace(order, denial=Denial(case_id="C2", at=NOW)), "deny"),
+    ],
+)
+def test_event_that_stands_with_another_cause_contradicts_and_nothing_is_planned(
+    change: Callable[[Order], Order], event: str
+) -> None:
+    books, rules = Books(), rule_set()
+    order = replace(paid_order(10_000), denial=Denial(case_id="C1", at=NOW))
+    books.follow(order, [], rules)
+    with pytest.raises(ContradictionError) as caught:
+        books.follow(change(order), [refund(order, 5_000)], rules, Settlement(NOW))
+    assert [(entry.event, entry.number) for entry in caught.value.entries] == [(event, 0 if event == "earn" else 1)]
+
+
+@pytest.mark.rule("M3")
+def test_refund_that_stands_with_other_amounts_contradicts() -> None:
+    books, order, rules = Books(), paid_order(10_000), rule_set()
+    books.follow(order, [refund(order, 5_000)], rules)
+    with pytest.raises(ContradictionError) as caught:
+        books.follow(order, [refund(order, 4_000)], rules)
+    assert [(entry.event, entry.number) for entry in caught.value.entries] == [("refund#R1", 1)]
+
+
+@pytest.mark.rule("M3")
+def test_times_of_processing_are_no_cause() -> None:
+    books, order, rules = Books(), paid_order(10_000), rule_set()
+    taken = refund(order, 5_000)
+    books.follow(order, [taken], rules, Settlement(NOW))
+    later = NOW + timedelta(days=1)
+    assert books.follow(order, [replace(taken, ended_at=later)], rules, Settlement(later)) == []

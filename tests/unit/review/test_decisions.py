@@ -18,6 +18,8 @@ from fenxiao.review.model import Case, CaseStatus, Reviewer, Verdict
 from fenxiao.review.store import CaseStore
 from tests.unit.review.samples import NOW, REVIEW_TIME, new_case
 
+pytestmark = pytest.mark.moto
+
 
 @dataclass
 class FixedClock:

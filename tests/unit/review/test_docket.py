@@ -5,7 +5,7 @@ import pytest
 from fenxiao.review.cases import Matter, case_id
 from fenxiao.review.decisions import decide
 from fenxiao.review.docket import Docket
-from fenxiao.review.model import CaseStatus, Reviewer, Verdict
+from fenxiao.review.model import Case, CaseStatus, Reviewer, Verdict
 from fenxiao.review.store import CaseStore
 from tests.support.world import FrozenClock
 from tests.unit.review.samples import REVIEW_TIME
@@ -47,15 +47,20 @@ def test_other_subjects_have_numbers_of_their_own(docket: Docket) -> None:
     assert docket.join(april) == april.case_id
 
 
-def test_case_that_somebody_opens_at_the_same_moment_is_joined(docket: Docket, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("decided", [False, True])
+def test_case_that_somebody_opens_at_the_same_moment_is_joined_unless_it_is_decided(
+    docket: Docket, monkeypatch: pytest.MonkeyPatch, *, decided: bool
+) -> None:
     real = CaseStore.open
 
-    def slow(self: CaseStore, case: object) -> bool:
+    def slow(self: CaseStore, case: Case) -> bool:
         monkeypatch.setattr(CaseStore, "open", real)
         docket.open(MATTER)
-        return docket.cases.open(case)  # type: ignore[arg-type]
+        if decided:
+            reject(docket, MATTER.case_id)
+        return docket.cases.open(case)
 
     monkeypatch.setattr(CaseStore, "open", slow)
-    assert docket.join(MATTER) == MATTER.case_id
+    assert number(docket, docket.join(MATTER)) == (2 if decided else 1)
     cases, _ = docket.cases.queue(MATTER.kind, CaseStatus.OPEN, 9, None)
     assert len(cases) == 1

@@ -15,6 +15,8 @@ from fenxiao.wechat.facts import TransferState
 from fenxiao.withdrawal.model import Status
 from tests.unit.withdrawal.harness import World
 
+pytestmark = pytest.mark.moto
+
 AMOUNT_FEN = 90_000
 WRITES = 14
 """More than the story makes, so that the last ones crash nothing."""

@@ -3,12 +3,14 @@
 import pytest
 from msgspec.structs import replace
 
-from fenxiao.ledger.model import Wallet
+from fenxiao.ledger.errors import ContradictionError
+from fenxiao.ledger.model import Entry, Wallet
+from fenxiao.ledger.post import post
 from fenxiao.wechat.facts import TransferResult, TransferState
 from fenxiao.withdrawal.errors import TransferContradictionError, TransferMismatchError, UnknownTransferError
 from fenxiao.withdrawal.finish import return_unsent, transfer_ended
 from fenxiao.withdrawal.model import ReturnReason, Status
-from tests.unit.withdrawal.harness import World
+from tests.unit.withdrawal.harness import START, World
 
 
 @pytest.fixture
@@ -91,3 +93,17 @@ def test_returned_funds_repay_a_debt_first(transferring: tuple[World, str]) -> N
     assert world.wallet() == Wallet(reserved_fen=3_000, debt_fen=500)
     world.end(one, TransferState.FAIL)
     assert world.wallet() == Wallet(available_fen=2_500)
+
+
+@pytest.mark.rule("M3")
+def test_end_that_stands_with_other_amounts_contradicts_and_becomes_a_case(transferring: tuple[World, str]) -> None:
+    world, one = transferring
+    wallet = world.wallet()
+    stray = Entry(collection=f"withdrawal#{one}", number=1, event="paid", cause={}, at=START, movements=())
+    assert post(world.books.ledger, stray)
+    for _ in range(2):
+        with pytest.raises(ContradictionError):
+            world.end(one, TransferState.SUCCESS)
+    assert (world.get(one).status, world.wallet()) == (Status.TRANSFERRING, wallet)
+    (case,) = world.cases("journal_contradiction")
+    assert (case.subject_id, case.facts["number"]) == (f"withdrawal#{one}/paid", 1)

@@ -1,5 +1,6 @@
 """The HTTP functions of withdrawals and reviews, and the stream's function, as AWS calls them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from fenxiao import wiring
 from fenxiao.identity.model import Staff
 from fenxiao.identity.person import tax_person
+from fenxiao.ledger.model import Wallet
+from fenxiao.review.docket import Docket
 from fenxiao.wechat.facts import TransferState
 from fenxiao.withdrawal.model import Status
 from fenxiao.withdrawal.store import WithdrawalItem
@@ -43,6 +46,8 @@ def served(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(wiring, "withdrawal_books", lambda: world.books)
     monkeypatch.setattr(wiring, "withdrawals", lambda: world.books.withdrawals)
     monkeypatch.setattr(wiring, "cases", lambda: world.books.cases)
+    monkeypatch.setattr(wiring, "ledger", lambda: world.books.ledger)
+    monkeypatch.setattr(wiring, "docket", lambda: Docket(world.books.cases, world.clock, world.books.review_time))
     monkeypatch.setattr(wiring, "clock", lambda: world.clock)
     monkeypatch.setattr(wiring, "token_keys", Keys)
     monkeypatch.setattr(wiring, "staff", StaffDesk)
@@ -226,6 +231,55 @@ def test_stream_starts_the_execution_and_completes_the_token(served: World, monk
     served.end(one, TransferState.SUCCESS)
     dispatch_app.lambda_handler({"Records": [record(one, old=True)]}, CONTEXT)
     assert (started, completed) == ([one], ["token"])
+
+
+def write_off(amount_fen: object, staff: str = "S1", roles: str = FINANCE, **headers: str) -> Answer:
+    return call(
+        review,
+        "POST",
+        "/staff/members/{member_id}/write-offs",
+        path={"member_id": MEMBER},
+        body={"amount_fen": amount_fen, "reason": "无法追回"},
+        headers=headers or {"Idempotency-Key": "key-0001"},
+        staff=staff,
+        roles=roles,
+    )
+
+
+def test_write_off_is_asked_for_by_one_approved_by_another_and_carried_out_at_the_close(served: World) -> None:
+    served.owe(60_000)
+    assert served.wallet() == Wallet(debt_fen=10_000)
+    answer = write_off(7_000)
+    assert (answer.status, answer.json["kind"], answer.json["facts"]["debt_fen"]) == (201, "write_off", 10_000)
+    assert write_off(7_000).json == answer.json
+    case_id = answer.json["case_id"]
+    for staff in ("S1", "S-own"):
+        assert decide(case_id, staff).json["code"] == "own_request"
+    assert decide(case_id, "S2").json["status"] == "approved"
+    assert served.wallet() == Wallet(debt_fen=10_000)
+    for _ in range(2):
+        payout({"action": "close_case", "case_id": case_id}, CONTEXT)
+    assert served.wallet() == Wallet(debt_fen=3_000)
+    assert [one.event for one in served.books.ledger.collection(f"writeoff#{case_id}")] == ["write_off"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code"),
+    [
+        (lambda: write_off(10_001), 409, "debt_smaller"),
+        (lambda: write_off(0), 400, "invalid_body"),
+        (lambda: write_off("all"), 400, "invalid_body"),
+        (lambda: write_off(1, Other="x"), 400, "idempotency_key_required"),
+        (lambda: write_off(1, roles="operations"), 403, "forbidden"),
+    ],
+)
+def test_write_off_that_cannot_be_is_refused(
+    served: World, answer: Callable[[], Answer], status: int, code: str
+) -> None:
+    served.owe(60_000)
+    refused = answer()
+    assert (refused.status, refused.json["code"]) == (status, code)
+    assert served.cases("write_off") == []
 
 
 def test_sweeper_answers_how_much_failed(served: World, monkeypatch: pytest.MonkeyPatch) -> None:

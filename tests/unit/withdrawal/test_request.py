@@ -10,8 +10,10 @@ from msgspec.structs import replace
 from fenxiao.aws.clients import client
 from fenxiao.aws.dynamodb import RawItem
 from fenxiao.errors import DomainError, IdempotencyKeyReusedError
-from fenxiao.ledger.errors import InsufficientBalanceError
-from fenxiao.ledger.model import Wallet
+from fenxiao.ids import Kind, derived_id
+from fenxiao.ledger.errors import ContradictionError, InsufficientBalanceError
+from fenxiao.ledger.model import Entry, Wallet
+from fenxiao.ledger.post import post
 from fenxiao.withdrawal.errors import (
     AboveMaximumError,
     BelowMinimumError,
@@ -23,6 +25,8 @@ from fenxiao.withdrawal.model import Recent
 from fenxiao.withdrawal.policy import check_request
 from fenxiao.withdrawal.store import WithdrawalItem
 from tests.unit.withdrawal.harness import MEMBER, POLICY, START, World
+
+pytestmark = pytest.mark.moto
 
 
 def test_replay_answers_the_same_and_reserves_once(world: World) -> None:
@@ -145,6 +149,21 @@ def test_key_used_for_another_amount_at_the_same_moment_is_refused(world: World)
     with meanwhile(lambda: world.ask(2_000)), pytest.raises(IdempotencyKeyReusedError):
         world.ask(3_000)
     assert world.wallet() == Wallet(available_fen=7_000, reserved_fen=2_000)
+    assert world.cases("journal_contradiction") == [], "the user's mistake is no contradiction of the books"
+
+
+@pytest.mark.rule("M3")
+def test_reservation_of_which_nothing_else_is_known_contradicts_and_becomes_a_case(world: World) -> None:
+    world.fund(5_000)
+    one = derived_id(Kind.WITHDRAWAL, MEMBER, "key-0001")
+    stray = Entry(collection=f"withdrawal#{one}", number=0, event="reserve", cause={}, at=START, movements=())
+    assert post(world.books.ledger, stray)
+    for _ in range(2):
+        with pytest.raises(ContradictionError):
+            world.ask(3_000)
+    assert (world.wallet(), WithdrawalItem.count()) == (Wallet(available_fen=5_000), 0)
+    (case,) = world.cases("journal_contradiction")
+    assert case.subject_id == f"withdrawal#{one}/reserve"
 
 
 def test_requests_at_the_same_moment_never_pass_the_balance(world: World) -> None:

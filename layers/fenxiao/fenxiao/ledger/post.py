@@ -38,6 +38,11 @@ class Outcome(Struct):
     contradicted: list[Entry] = field(default_factory=list)
     """The same event stands there with another cause: a case for a person (M3)."""
 
+    @property
+    def lost(self) -> set[str]:
+        """Return the collections in which an entry's place was taken: what follows it was planned on top of it."""
+        return {entry.collection for entry in (*self.moved, *self.contradicted)}
+
 
 def post(store: LedgerStore, entry: Entry, extra: Extra | None = None) -> bool:
     """Post one entry together with the caller's own actions; tell whether it was posted now (false: a replay).
@@ -105,18 +110,32 @@ def _chunks(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
 
 
 def _post_step(store: LedgerStore, entries: Sequence[Entry], outcome: Outcome, extra: Extra | None) -> None:
-    pending = list(entries)
+    """Post entries in one transaction, or in smaller ones if others keep coming first."""
+    pending = _on_firm_ground(entries, outcome)
     for attempt in range(_MAX_ATTEMPTS):
-        if attempt == _HALVE_AFTER and len(pending) > 1:
-            middle = len(pending) // 2
-            _post_step(store, pending[:middle], outcome, None)
-            _post_step(store, pending[middle:], outcome, None)
-            return
-        pending = _attempt(store, pending, outcome, extra)
         if not pending:
             return
+        if attempt == _HALVE_AFTER and len(pending) > 1:
+            break
+        try:
+            pending = _attempt(store, pending, outcome, extra)
+        except BusyError:
+            if len(pending) == 1:
+                raise
+            break
         back_off(attempt)
-    raise BusyError
+    if len(pending) == 1:
+        raise BusyError
+    middle = len(pending) // 2
+    _post_step(store, pending[:middle], outcome, None)
+    _post_step(store, pending[middle:], outcome, None)
+
+
+def _on_firm_ground(entries: Sequence[Entry], outcome: Outcome) -> list[Entry]:
+    """Return the entries without those of collections that lost a place in an earlier transaction of the batch."""
+    lost = outcome.lost
+    outcome.moved += [entry for entry in entries if entry.collection in lost]
+    return [entry for entry in entries if entry.collection not in lost]
 
 
 def _attempt(store: LedgerStore, pending: Sequence[Entry], outcome: Outcome, extra: Extra | None) -> list[Entry]:
