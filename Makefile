@@ -95,8 +95,12 @@ test-unit: .venv/.stamp ## rules, use cases and handlers, in process
 test-properties: .venv/.stamp ## properties that hold always (HYPOTHESIS_PROFILE=thorough: many more examples)
 	@$(PYTEST) $(WORKERS) tests/properties
 
+.PHONY: test-simulation
+test-simulation: .venv/.stamp ## seeded histories of the whole product against an independent model
+	@$(PYTEST) $(WORKERS) tests/simulation
+
 .PHONY: test-contract
-test-contract: $(SETUP) ## the stores on moto, MiniStack and DynamoDB Local
+test-contract: $(SETUP) ## the stores on the engine in memory, moto, MiniStack and DynamoDB Local
 	@$(PYTEST) $(WORKERS) tests/contract
 
 .PHONY: test-sandbox
@@ -110,6 +114,13 @@ test-canary: $(SETUP) ## what the launcher repairs in MiniStack
 .PHONY: test-stack
 test-stack: $(SETUP) ## the deployed stack, by HTTP only
 	@$(PYTEST) $(WORKERS) tests/stack
+
+N := 10000
+SEED := 0
+
+.PHONY: simulate
+simulate: .venv/.stamp ## so many seeded histories (N=10000 SEED=0); one that goes wrong tells its story and its seed
+	@PYTHONPATH=layers/fenxiao $(DEV)/python -m tests.simulation --histories $(N) --seed $(SEED)
 
 .PHONY: check
 check: $(SETUP) ## format, lint, types, architecture, template, dead code
