@@ -1,9 +1,6 @@
-"""A shop whose orders settle, in memory: WeChat has released every order's funds, the read models follow the books."""
+"""A shop whose orders settle: WeChat has released every order's funds, the read models follow the books."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-
-import pytest
 
 from fenxiao.commission.follow import follow
 from fenxiao.commission.plan import collection_of
@@ -22,7 +19,6 @@ from fenxiao.review.decisions import decide
 from fenxiao.review.docket import Docket
 from fenxiao.review.model import Case, CaseStatus, Reviewer, Verdict
 from fenxiao.wechat.facts import ShippedOrder
-from tests.support.engines import memory_tables
 from tests.support.world import NOW, RulesInForce, rule_set
 from tests.unit.order.shopfloor import REVIEW_TIME, ShippingSide, ShopFloor
 
@@ -109,10 +105,3 @@ class Till:
 
     def set_standing(self, member_id: str, standing: Standing) -> None:
         set_standing(member_id, standing, "S1", "测试", self.floor.members, self.clock)
-
-
-@pytest.fixture
-def tables() -> Iterator[None]:
-    """All tables, empty, in this process."""
-    with memory_tables():
-        yield

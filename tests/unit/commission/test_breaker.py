@@ -16,12 +16,10 @@ from fenxiao.relation.model import Standing
 from fenxiao.review.decisions import look_after
 from fenxiao.review.model import CaseStatus, Verdict
 from tests.support.world import NOW, refund, rule_set
-from tests.unit.commission.settling import Till, tables
+from tests.unit.commission.settling import Till
 from tests.unit.order.shopfloor import REVIEW_TIME
 
 pytestmark = pytest.mark.rule("M16")
-
-__all__ = ["tables"]
 
 MONTH = "2026-03"
 LIMITS = Breaker(park_bps=1_000, alarm_bps=2_000)

@@ -15,9 +15,7 @@ from fenxiao.ledger.store import LedgerStore
 from fenxiao.order.items import refund_item
 from fenxiao.order.model import Denial, Order
 from tests.support.world import refund
-from tests.unit.commission.settling import Till, tables
-
-__all__ = ["tables"]
+from tests.unit.commission.settling import Till
 
 type Act = Callable[[], object]
 

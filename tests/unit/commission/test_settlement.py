@@ -5,9 +5,7 @@ from fenxiao.ledger.post import post
 from fenxiao.order.items import RefundItem, refund_item
 from fenxiao.order.model import OrderStatus, RefundStatus
 from tests.support.world import NOW, refund
-from tests.unit.commission.settling import Till, tables
-
-__all__ = ["tables"]
+from tests.unit.commission.settling import Till
 
 
 @pytest.fixture
