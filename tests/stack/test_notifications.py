@@ -184,10 +184,10 @@ def test_notification_about_something_unknown_fails_so_that_wechat_tells_again(w
 
 def test_repeated_and_reversed_notifications_are_harmless(world: World) -> None:
     promoter = world.promoter()
-    world.sandbox.put_knobs({"duplicates": 5, "shuffle": 6})
+    world.sandbox.put_knobs({"duplicates": 3, "shuffle": 4})
     _, order_id = world.sale(promoter, 2_000)
     world.wait_for_wallet(promoter, held_fen=2_000)
-    world.sandbox.put_knobs({"shuffle": 12, "refund_mode": "hold"})
+    world.sandbox.put_knobs({"shuffle": 8, "refund_mode": "hold"})
     refunds = [world.refund(order_id, amount_fen=fen)["refund_id"] for fen in (5_000, 7_000)]
     world.wait_for_refunds_at_wechat(order_id, 2)
     for refund_id in refunds:
@@ -196,7 +196,7 @@ def test_repeated_and_reversed_notifications_are_harmless(world: World) -> None:
         world.wait_for_refund(order_id, refund_id)
     world.wait_for_wallet(promoter, held_fen=800)
     for number in (order_id, *refunds):
-        assert world.answers_to(number, 6) == [204] * 6
+        assert world.answers_to(number, 4) == [204] * 4
     assert sorted(world.events(f"order#{order_id}")) == sorted(["earn", *(f"refund#{one}" for one in refunds)])
     assert promoter.wallet["held_fen"] == 800
 

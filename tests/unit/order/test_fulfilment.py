@@ -105,6 +105,31 @@ def test_what_is_refunded_altogether_is_not_uploaded(floor: ShopFloor) -> None:
     assert floor.shipping.uploaded == []
 
 
+def test_a_shipment_is_uploaded_after_all_once_the_refund_of_everything_has_failed(floor: ShopFloor) -> None:
+    order = floor.paid([(floor.product(), 1)])
+    paid = raw(order.order_id, "order")
+    floor.shipped(order)
+    refund = create_refund(floor.books, order.order_id, "refund-1", ALL)
+    floor.courier.carry(stream_event((paid, raw(order.order_id, "order"))))
+    asked = raw(order.order_id, f"refund#{refund.refund_id}")
+
+    record_refund(floor.books, floor.refund_result(refund, "CLOSED"))
+    floor.courier.carry(stream_event((asked, raw(order.order_id, f"refund#{refund.refund_id}"))))
+
+    assert [one.tracking_number for one in floor.shipping.uploaded] == ["SF1234567890"]
+
+
+def test_a_failed_refund_of_what_was_not_shipped_uploads_nothing(floor: ShopFloor) -> None:
+    order = floor.paid([(floor.product(), 1)])
+    refund = create_refund(floor.books, order.order_id, "refund-1", ALL)
+    asked = raw(order.order_id, f"refund#{refund.refund_id}")
+    record_refund(floor.books, floor.refund_result(refund, "CLOSED"))
+
+    floor.courier.carry(stream_event((asked, raw(order.order_id, f"refund#{refund.refund_id}"))))
+
+    assert floor.shipping.uploaded == []
+
+
 def test_a_passing_fault_is_raised_so_that_the_batch_comes_again(floor: ShopFloor) -> None:
     order = floor.paid([(floor.product(), 1)])
     refund = create_refund(floor.books, order.order_id, "refund-1", ALL)

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from fenxiao.aws.streams import Change, changes, consume
 from fenxiao.order.delivery import parcel_of
+from fenxiao.order.model import RefundStatus
 from fenxiao.order.ports import Bookkeeper, RefundPort, ShippingPort
 from fenxiao.order.refunding import request_refund
 from fenxiao.order.store import order_from_image, refund_from_image
@@ -31,13 +32,14 @@ class Courier(Struct, frozen=True):
         refund = refund_from_image(change.new) if change.new and not change.old else None
         if refund:
             request_refund(self.books, self.refunds, refund.order_id, refund.refund_id)
-        order_id = newly_shipped(change)
+        order_id = newly_shipped(change) or newly_given_back(change)
         if order_id:
             self._upload(order_id)
 
     def _upload(self, order_id: str) -> None:
         order = self.books.orders.order(order_id)
-        if order.refundable_fen:  # WeChat takes no shipping information for what is refunded altogether
+        # WeChat takes no shipping information for what is refunded altogether; if that refund fails, it is told then.
+        if order.shipment and order.refundable_fen:
             self.shipping.upload(parcel_of(order))
 
 
@@ -46,5 +48,14 @@ def newly_shipped(change: Change) -> str | None:
     new = order_from_image(change.new) if change.new else None
     old = order_from_image(change.old) if change.old else None
     if new is None or new.shipment is None or (old is not None and old.shipment is not None):
+        return None
+    return new.order_id
+
+
+def newly_given_back(change: Change) -> str | None:
+    """Return the order's id if this change is the failure of one of its refunds."""
+    new = refund_from_image(change.new) if change.new else None
+    old = refund_from_image(change.old) if change.old else None
+    if new is None or new.status is not RefundStatus.FAILED or (old is not None and old.status is new.status):
         return None
     return new.order_id
