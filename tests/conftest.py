@@ -16,7 +16,7 @@ from infra.local.stack import TEMPLATE, Stack, logs_of, running_stack
 TEST_DIRECTORY = ROOT / ".local" / "tests"
 
 settings.register_profile("quick", max_examples=100, deadline=None)
-settings.register_profile("thorough", max_examples=20000, deadline=None)
+settings.register_profile("thorough", max_examples=5000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 

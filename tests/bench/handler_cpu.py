@@ -49,8 +49,8 @@ server.serve_forever()
 
 
 def measure() -> dict[str, float]:
-    """Return the ratio for reading a wallet: one `GetItem`, as in most reads."""
-    body = json.dumps({"Item": _ITEM})
+    """Return the ratio for reading a member's two wallets: one `BatchGetItem`."""
+    body = json.dumps({"Responses": {"LEDGER_TABLE": [_ITEM]}, "UnprocessedKeys": {}})
     with subprocess.Popen([sys.executable, "-c", _SERVER, body], stdout=subprocess.PIPE, text=True) as server:
         try:
             port = int(server.stdout.readline()) if server.stdout else 0
@@ -72,9 +72,8 @@ def _ratio(port: int) -> float:
         handler = _handler()
 
         def bare() -> None:
-            bare_client.get_item(
-                TableName="LEDGER_TABLE", Key={"pk": _ITEM["pk"], "sk": _ITEM["sk"]}, ConsistentRead=True
-            )
+            keys = [{"pk": _ITEM["pk"], "sk": {"S": tax_class}} for tax_class in ("commission", "rebate")]
+            bare_client.batch_get_item(RequestItems={"LEDGER_TABLE": {"Keys": keys, "ConsistentRead": True}})
 
         def request() -> None:
             answer = call(handler, "GET", "/wallet", member="M0000000000000000000000001")

@@ -122,7 +122,7 @@ def sales(draw: st.DrawFn, number: int) -> Sold:
 
 @st.composite
 def shops(draw: st.DrawFn) -> list[Sold]:
-    return [draw(sales(number)) for number in range(draw(st.integers(0, 6)))]
+    return [draw(sales(number)) for number in range(draw(st.integers(0, 4)))]
 
 
 def simulated(sold: Sequence[Sold], draft: RuleTerms, versions: Sequence[RuleSet]) -> SimulationResult:
