@@ -386,10 +386,10 @@ class World:
         """Return the notifications about a number, with all attempts."""
         return self.at_wechat("notifications", "subject", number)
 
-    def answers_to(self, number: str, count: int) -> list[int]:
-        """Wait until so many notifications about a number were answered, and return the answers' statuses."""
+    def answers_to(self, number: str, count: int) -> list[int | None]:
+        """Wait until a number was told of so many times; return each answer's status, `None` if none came in time."""
 
-        def look() -> list[int] | None:
+        def look() -> list[int | None] | None:
             told = self.notifications_about(number)
             statuses = [attempt["status"] for one in told for attempt in one["attempts"]]
             return statuses if len(statuses) >= count else None
