@@ -52,6 +52,7 @@ class Deeds:
         self.unanswered: list[tuple[str, Attempt]] = []
         """Requests of which nobody knows whether they were done: their senders will send them again."""
         self.received: set[str] = set()
+        self._in_hand: Letter | None = None
         self._keys = 0
 
     # --- buyers
@@ -101,7 +102,7 @@ class Deeds:
         able = [
             order_id
             for order_id, one in payments.known.items()
-            if (one.state == "NOTPAY" and now < one.terms[3]) or (one.state == "CLOSED" and self.dice.random() < 0.1)
+            if (one.state == "NOTPAY" and now < one.terms[3]) or (one.state == "CLOSED" and self.dice.random() < 0.3)
         ]
         order_id = self._one(able)
         if order_id is None:
@@ -360,7 +361,8 @@ class Deeds:
     def letter(self, about: Collection[str] = ()) -> bool:
         """A notification arrives: late, out of order, perhaps again, perhaps never."""
         letters = self.world.wechat.line.letters
-        one = self._one([letter for letter in letters if self._concerns(letter) & set(about)] or letters)
+        others = [letter for letter in letters if letter is not self._in_hand]
+        one = self._one([letter for letter in others if self._concerns(letter) & set(about)] or letters)
         if one is None:
             return False
         lot = self.dice.random()
@@ -370,7 +372,11 @@ class Deeds:
             letters.remove(one)
             return True
         self.world.tell(f"arrives: {what}")
-        self.take_in(one)
+        self._in_hand, before = one, self._in_hand
+        try:
+            self.take_in(one)
+        finally:
+            self._in_hand = before
         if lot < 0.8 and one in letters:
             letters.remove(one)
         return True

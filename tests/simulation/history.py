@@ -23,10 +23,11 @@ from tests.support.memory_engine.engine import Params
 _EVENTS: Final = 24
 _MISHAPS: Final = 0.3
 _TROUBLES: Final = 0.08
-_PAST: Final = 0.4
+_PAST: Final = 0.5
 """How often a history begins with orders that are through already."""
 _AUDITED: Final = 20
 """Every so many histories are audited by the product itself."""
+_APPROVED: Final = 0.8
 _MAX_ROUNDS: Final = 60
 _MAX_LOOKS: Final = 6
 _LAPSE: Final = timedelta(hours=6)
@@ -126,7 +127,7 @@ class _History:
         self.world.require_explained()
 
     def _have_past(self) -> None:
-        """Let an order or two be bought, delivered and settled."""
+        """Let an order or two be bought, delivered and settled, and some of it be withdrawn."""
         deeds, world = self.deeds, self.world
         for _ in range(self.dice.choice([1, 1, 2])):
             deeds.buy()
@@ -140,6 +141,8 @@ class _History:
         world.clock.moment += timedelta(days=8)
         deeds.all_streams()
         world.run("settlement")
+        for person in self.dice.sample(list(world.facts.people.values()), 3):
+            self._quietly(partial(deeds.withdraw, person))
 
     def happen(self) -> None:
         """Let something happen, with what goes wrong at the same time."""
@@ -178,7 +181,7 @@ class _History:
         likely: list[Deed] = [deeds.all_streams, deeds.schedule, partial(deeds.letter, about), self._draw()]
         for one in sorted(about):
             if one in self.world.facts.people:
-                likely.append(partial(deeds.withdraw, self.world.facts.people[one]))
+                likely += [partial(deeds.withdraw, self.world.facts.people[one]), partial(deeds.letter, about)]
             if one in self.world.facts.sold:
                 likely += [partial(deeds.refund, self.world.facts.sold[one]), partial(deeds.letter, about)]
             if one in self.world.facts.asked:
@@ -206,7 +209,7 @@ class _History:
             pardoned = [person for person in suspended if self.dice.random() < 0.6]
             for person in pardoned:
                 self.deeds.change_standing(person)
-            if pardoned:
+            if self.deeds.write_off() or pardoned:
                 self._looks.clear()
                 self._run_out()
 
@@ -274,8 +277,9 @@ class _History:
         """Let people and WeChat end what they have begun; tell whether there was anything."""
         wechat, before = self.world.wechat, len(self.world.story)
         for case in self.deeds.open_cases():
+            verdict = Verdict.APPROVE if self.dice.random() < _APPROVED else Verdict.REJECT
             for staff in ("S5", "S6")[: case.required_approvals]:
-                self._quietly(lambda: self.deeds.decide(case, staff, Verdict.APPROVE))  # noqa: B023 - called at once
+                self._quietly(lambda: self.deeds.decide(case, staff, verdict))  # noqa: B023 - called at once
         for refund_id in wechat.refunds.open():
             self.deeds.end_refund(refund_id, "SUCCESS")
         for number in wechat.transfers.open():

@@ -65,7 +65,7 @@ def populate(world: World, dice: random.Random) -> None:
         _put_product(number, title, category, price_fen, is_virtual=is_virtual)
     publish(world, draw_rules(facts, dice, START - timedelta(days=1)))
     for member_id in facts.people:
-        if dice.random() < 0.5:
+        if dice.random() < 0.35:
             facts.given[member_id, "commission"] = fen = dice.choice([3_000, 60_000, 250_000])
             _give(member_id, fen)
 

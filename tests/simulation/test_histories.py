@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from fenxiao.commission import follow
+from fenxiao.commission import follow, settlement
 from fenxiao.ledger import apply, target
 from fenxiao.ledger.model import Wallet
 from fenxiao.order import close, fulfilment
@@ -25,7 +25,7 @@ HISTORIES: Final = 2_000
 CHUNK: Final = 50
 ON_MOTO: Final = 24
 MOTO_CHUNK: Final = 4
-MOST_SEEDS: Final = 150
+MOST_SEEDS: Final = 400
 """By then a broken rule must have shown."""
 
 
@@ -101,8 +101,8 @@ def fresh_numbers(real: Callable[..., Any]) -> Callable[..., Any]:
     return request
 
 
-def always_free(_real: object) -> Callable[..., Any]:
-    return lambda _desk, _withdrawal, _payee, _now: None
+def at_once(_real: object) -> Callable[..., Any]:
+    return lambda _settler, order: order.received_at
 
 
 def no_gate(_real: object) -> Callable[..., Any]:
@@ -118,7 +118,7 @@ def no_gate(_real: object) -> Callable[..., Any]:
         pytest.param(target.Position, "settle", nothing_withheld, id="suspended members are settled"),
         pytest.param(close, "_paid_at_wechat", not_asked, id="an order is closed without asking WeChat"),
         pytest.param(fulfilment, "request_refund", fresh_numbers, id="a refund is asked for under another number too"),
-        pytest.param(flow, "_turn", always_free, id="two transfers of a person at once"),
+        pytest.param(settlement.Settler, "_settle_at", at_once, id="an order settles before its hold has passed"),
         pytest.param(flow, "_gate", no_gate, id="no gate before a transfer"),
     ],
 )
