@@ -12,7 +12,7 @@ from fenxiao.order.close import close_unpaid
 from fenxiao.order.model import OrderStatus
 from fenxiao.order.payment import record_payment
 from fenxiao.order.prepay import prepay
-from tests.support.tables import moto_tables
+from tests.support.engines import memory_tables
 from tests.unit.order.shopfloor import ShopFloor
 
 counts = st.dictionaries(st.integers(0, 15), st.integers(0, 50), max_size=16)
@@ -44,7 +44,7 @@ def test_taking_takes_exactly_what_is_wanted_or_nothing(available: dict[int, int
 
 @pytest.fixture(scope="module")
 def floor() -> Iterator[ShopFloor]:
-    with moto_tables():
+    with memory_tables():
         floor = ShopFloor()
         floor.family()
         yield floor
@@ -55,7 +55,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=min(settings().max_examples // 5, 200))  # each goes through the tables
+@settings(max_examples=settings().max_examples // 5)  # each goes through the tables
 @given(stock=st.integers(0, 30), course=steps)
 def test_no_course_of_orders_loses_or_makes_a_piece(
     floor: ShopFloor, stock: int, course: list[tuple[str, int]]

@@ -34,7 +34,7 @@ from fenxiao.relation.model import (
 )
 from fenxiao.relation.store import InviteStore, MemberStore, TeamStore, member_of, position_of, put_member
 from fenxiao.relation.team import follow_line
-from tests.support.tables import moto_tables
+from tests.support.engines import memory_tables
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 POLICY = BindingPolicy(mode=BindingMode.DAYS, days=1, max_levels=3)
@@ -295,10 +295,10 @@ def test_no_cycle_forms_and_teams_equal_the_bindings(seed: int) -> None:
     _play(World(members, ModelTeams()), random.Random(seed), 30)
 
 
-@settings(max_examples=min(EXAMPLES // 20, 100), suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+@settings(max_examples=EXAMPLES // 20, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 @given(seed=seeds)
 def test_the_same_on_tables(seed: int) -> None:
-    with moto_tables():
+    with memory_tables():
         born = Transaction()
         for member in _people():
             put_member(born, member)
